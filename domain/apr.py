@@ -1,0 +1,90 @@
+"""The annual percentage rate: the yearly rate at which what the borrower gets and gives discounts to zero."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from typing import Final
+
+from domain.ensure import InvariantBroken
+from domain.money import PRECISE, Paise
+
+__all__ = ["Flow", "nominal_apr_percent", "periodic_rate", "xirr_percent"]
+
+HUNDREDTH: Final = Decimal("0.01")
+DAYS_OF_YEAR: Final = 365
+_CLOSE_ENOUGH: Final = Decimal("1e-14")
+_MOST_STEPS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Money at a time counted in periods from the payout; positive to the lender, negative to the borrower."""
+
+    at: Fraction | int
+    paise: Paise
+
+
+def nominal_apr_percent(flows: Sequence[Flow], periods_per_year: Fraction, near_percent: Decimal) -> Decimal:
+    """Rate a period x periods a year, as RBI's illustration prints it (KFS circular of 15 April 2024, Annex B)."""
+    with localcontext(PRECISE):
+        periods = Decimal(periods_per_year.numerator) / periods_per_year.denominator
+        return (periodic_rate(flows, near=near_percent / 100 / periods) * periods * 100).quantize(HUNDREDTH)
+
+
+def xirr_percent(flows_by_day: Sequence[Flow], near_percent: Decimal) -> Decimal:
+    """The effective yearly rate by actual days / 365 (rule 10); the flows' times are days."""
+    with localcontext(PRECISE):
+        daily = periodic_rate(flows_by_day, near=near_percent / 100 / DAYS_OF_YEAR)
+        return (((1 + daily) ** DAYS_OF_YEAR - 1) * 100).quantize(HUNDREDTH)
+
+
+def periodic_rate(flows: Sequence[Flow], near: Decimal = Decimal(0)) -> Decimal:
+    """The rate a period at which the flows, the payout first, discount to zero; the search starts `near` it.
+
+    A part of a period is discounted by simple interest, `1 + part x rate`, and whole periods by compound
+    interest: the actuarial method (Regulation Z, appendix J, whose printed examples the tests reproduce).
+    """
+    with localcontext(PRECISE):
+        timed = _by_whole_periods(flows)
+        rate = near
+        for _ in range(_MOST_STEPS):
+            value, slope = _present_value(timed, rate)
+            if not slope:
+                return rate
+            # Newton on a falling convex curve: the first step may land left of the root, the others climb to it.
+            closer = max(rate - value / slope, Decimal(0))
+            if abs(closer - rate) < _CLOSE_ENOUGH:
+                return closer
+            rate = closer
+        raise InvariantBroken("the rate that discounts the flows is found", flows=tuple(flows))
+
+
+def _by_whole_periods(flows: Sequence[Flow]) -> list[tuple[int, Decimal, Decimal]]:
+    """Whole periods, the part of one, and the amount, in order of time."""
+    timed: list[tuple[int, Decimal, Decimal]] = []
+    for flow in sorted(flows, key=lambda flow: flow.at):
+        whole, part = divmod(flow.at, 1) if isinstance(flow.at, Fraction) else (flow.at, 0)
+        timed.append((int(whole), Decimal(part.numerator) / part.denominator, Decimal(flow.paise)))
+    return timed
+
+
+def _present_value(timed: list[tuple[int, Decimal, Decimal]], rate: Decimal) -> tuple[Decimal, Decimal]:
+    """The flows' worth at the payout, and how it changes with the rate."""
+    step = 1 / (1 + rate)
+    value = slope = Decimal(0)
+    discount, at = Decimal(1), 0
+    for whole, part, paise in timed:
+        if whole != at:
+            discount *= step if whole == at + 1 else step ** (whole - at)
+            at = whole
+        worth = paise * discount
+        if part:
+            simple = 1 / (1 + part * rate)
+            worth *= simple
+            slope -= worth * part * simple
+        value += worth
+        slope -= worth * whole * step
+    return value, slope

@@ -1,0 +1,387 @@
+"""Terms in, instalment rows out: what the borrower pays on which day, and what it costs (rules 1 to 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Final
+
+from domain.amortisation import Line, Plan, Stretch, flat_interest, flat_principal, plan, rounded
+from domain.apr import Flow, nominal_apr_percent, xirr_percent
+from domain.calendar import DayCount, year_fraction
+from domain.ensure import ensure
+from domain.money import Paise, RoundingMode, round_ratio, round_to_unit, split
+from domain.periods import NO_HOLIDAYS, Layout, Period, Rates, lay_out
+from domain.terms import MAX_ROWS, Terms, TermsError
+
+__all__ = ["Row", "Schedule", "accrued_in_row", "build_schedule", "interest_for_days"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One instalment. `opening_paise` includes a tranche or capitalised interest that came before it, so that
+    opening - principal = closing and principal + interest + fee = total; `days` are calendar days."""
+
+    number: int
+    due_on: date
+    days: int
+    opening_paise: Paise
+    principal_paise: Paise
+    interest_paise: Paise
+    fee_paise: Paise
+    total_paise: Paise
+    closing_paise: Paise
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe."""
+        return {
+            "number": self.number,
+            "due_on": self.due_on.isoformat(),
+            "days": self.days,
+            "opening_paise": self.opening_paise,
+            "principal_paise": self.principal_paise,
+            "interest_paise": self.interest_paise,
+            "fee_paise": self.fee_paise,
+            "total_paise": self.total_paise,
+            "closing_paise": self.closing_paise,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Row:
+        """A row as `to_dict` told it."""
+        return cls(**{**data, "due_on": date.fromisoformat(data["due_on"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """All rows of a loan and what they add up to.
+
+    `instalment_paise` is the regular instalment (without fees and broken interest), the first one where it
+    changes. `total_interest_paise` is all interest the loan costs: in rows, capitalised, or deducted from the
+    payout. `net_disbursed_paise` is what is paid out at first. `notes` say what had to be mended.
+    """
+
+    instalment_paise: Paise
+    rows: tuple[Row, ...]
+    total_interest_paise: Paise
+    net_disbursed_paise: Paise
+    apr_percent: Decimal
+    capitalised_paise: Paise = 0
+    interest_deducted_paise: Paise = 0
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `qist schedule` prints."""
+        return {
+            "instalment_paise": self.instalment_paise,
+            "apr_percent": format(self.apr_percent, "f"),
+            "total_interest_paise": self.total_interest_paise,
+            "net_disbursed_paise": self.net_disbursed_paise,
+            "capitalised_paise": self.capitalised_paise,
+            "interest_deducted_paise": self.interest_deducted_paise,
+            "notes": list(self.notes),
+            "rows": [row.to_dict() for row in self.rows],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Schedule:
+        """A schedule as `to_dict` told it."""
+        return cls(
+            instalment_paise=data["instalment_paise"],
+            rows=tuple(Row.from_dict(row) for row in data["rows"]),
+            total_interest_paise=data["total_interest_paise"],
+            net_disbursed_paise=data["net_disbursed_paise"],
+            apr_percent=Decimal(data["apr_percent"]),
+            capitalised_paise=data["capitalised_paise"],
+            interest_deducted_paise=data["interest_deducted_paise"],
+            notes=tuple(data["notes"]),
+        )
+
+
+def build_schedule(terms: Terms, holidays: Set[date] = NO_HOLIDAYS) -> Schedule:
+    """The schedule that the terms ask for; holidays matter only where the terms let them move due dates."""
+    layout, draft = _drafted(terms, holidays)
+    deducted = _deducted_interest(terms, layout)
+    rows = _rows(terms, layout, draft)
+    net = terms.principal_paise - terms.fees_paise("deducted") - deducted
+    if net <= 0:
+        raise TermsError("/fees", "what is deducted leaves nothing to pay out")
+    ensure(rows[-1].closing_paise == 0, "a schedule ends at nothing", rows=rows)
+    return Schedule(
+        instalment_paise=draft.instalment,
+        rows=rows,
+        total_interest_paise=sum(row.interest_paise for row in rows) + draft.capitalised + deducted,
+        net_disbursed_paise=net,
+        apr_percent=_apr_percent(terms, net, rows),
+        capitalised_paise=draft.capitalised,
+        interest_deducted_paise=deducted,
+        notes=tuple(dict.fromkeys(draft.notes)),
+    )
+
+
+def interest_for_days(
+    principal_paise: Paise,
+    annual_rate_percent: Decimal,
+    from_day: date,
+    to_day: date,
+    day_count: DayCount,
+    rounding: RoundingMode = "half_up",
+    unit: Paise = 1,
+) -> Paise:
+    """Interest on a principal from `from_day` (excluded) to `to_day` (included), by the dates alone (rules 1 to 3)."""
+    fraction = year_fraction(day_count, from_day, to_day)
+    return round_to_unit(principal_paise * Fraction(annual_rate_percent) / 100 * fraction, rounding, unit)
+
+
+def accrued_in_row(row: Row, day: date, rounding: RoundingMode = "half_up") -> Paise:
+    """The part of a row's interest that has accrued by `day` (included): days share it evenly, none on its first."""
+    elapsed = min(max(row.days - (row.due_on - day).days, 0), row.days)
+    return round_ratio(row.interest_paise * elapsed, row.days, rounding)
+
+
+# --- Repaying: the moratorium, then stretches from one change of the loan to the next -----------------------------
+
+
+@dataclass(slots=True)
+class _Draft:
+    """Lines as they are planned, with the opening balance of each."""
+
+    balance: Paise
+    openings: list[Paise]
+    lines: list[Line]
+    instalment: Paise = 0
+    capitalised: Paise = 0
+    notes: tuple[str, ...] = ()
+
+    def take(self, opening: Paise, line: Line) -> None:
+        self.openings.append(opening)
+        self.lines.append(line)
+        self.balance = opening - line.principal
+
+
+def _drafted(terms: Terms, holidays: Set[date]) -> tuple[Layout, _Draft]:
+    """The periods and their lines; where the instalment is fixed, as many as it takes to repay."""
+    count = terms.row_count
+    while True:
+        layout = lay_out(terms, count, holidays)
+        draft = _repaid(terms, layout)
+        if not draft.balance:
+            return layout, draft
+        if count == MAX_ROWS:
+            raise TermsError("/instalment_paise", f"does not repay the loan within {MAX_ROWS} rows")
+        count = min(2 * count, MAX_ROWS)
+
+
+def _repaid(terms: Terms, layout: Layout) -> _Draft:
+    rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
+    draft = _Draft(terms.financed_paise, [], [])
+    if layout.before and terms.broken_period == "separate":
+        opening, interest = _interest(terms, layout.before, draft.balance, rates)
+        draft.take(opening, Line(0, rounded(terms, interest)))
+    if terms.interest_method == "flat":
+        _repay_flat(terms, layout, rates, draft)
+    else:
+        _repay_on_balance(terms, layout, rates, draft)
+    return draft
+
+
+def _interest(terms: Terms, period: Period, balance: Paise, rates: Rates) -> tuple[Paise, Fraction]:
+    """The balance with the tranches of this period, and the exact interest of its row on both."""
+    interest = balance * rates.factor(period.spans)
+    for tranche in period.inflows:
+        interest += tranche.amount_paise * rates.factor(period.spans, after=tranche.on)
+        balance += tranche.amount_paise
+    return balance, interest
+
+
+def _repay_on_balance(terms: Terms, layout: Layout, rates: Rates, draft: _Draft) -> None:
+    held, repaying = _divided(terms, layout)
+    owed: list[Paise] = []
+    for period in held:
+        opening, interest = _interest(terms, period, draft.balance, rates)
+        owed.append(rounded(terms, interest))
+        draft.take(opening, Line(0, owed[-1] if terms.moratorium_interest == "pay" else 0))
+    _capitalise(terms, draft, owed)
+    starts = [0, *_changed(repaying, terms)]
+    for start, end in zip(starts, [*starts[1:], len(repaying)], strict=True):
+        stretch = _stretch(terms, repaying[start:], draft.balance, rates, done=start)
+        planned = plan(terms, stretch)
+        _follow(draft, stretch, planned, rows=end - start)
+        if len(planned.lines) < end - start:
+            if any(period.inflows for period in repaying[end:]):
+                raise TermsError(
+                    "/tranches", "a tranche comes after the fixed instalment has repaid the loan"
+                )
+            break
+    _collect_accrued(terms, draft, owed)
+
+
+def _repay_flat(terms: Terms, layout: Layout, rates: Rates, draft: _Draft) -> None:
+    held, repaying = _divided(terms, layout)
+    lent, first = draft.balance, layout.rows[0]
+    regular = sum((rates.factor(period.regular) for period in layout.rows), Fraction(0))
+    due = flat_interest(terms, lent * regular, len(layout.rows))
+    broken = rounded(terms, lent * (rates.factor(first.spans) - rates.factor(first.regular)))
+    owed = due[: len(held)]
+    if held:
+        owed[0] = max(owed[0] + broken, 0)
+    for interest in owed:
+        draft.take(draft.balance, Line(0, interest if terms.moratorium_interest == "pay" else 0))
+    _capitalise(terms, draft, owed)
+    parts, draft.instalment, draft.notes = flat_principal(terms, draft.balance, due[len(held) :])
+    for part, interest in zip(parts, due[len(held) :], strict=True):
+        draft.take(draft.balance, Line(part, interest))
+    if not held:
+        line = draft.lines[-len(repaying)]
+        draft.lines[-len(repaying)] = line._replace(interest=max(line.interest + broken, 0))
+    _collect_accrued(terms, draft, owed)
+
+
+def _divided(terms: Terms, layout: Layout) -> tuple[Sequence[Period], Sequence[Period]]:
+    """The rows of the moratorium and those that repay (rule 8)."""
+    return layout.rows[: terms.moratorium_instalments], layout.rows[terms.moratorium_instalments :]
+
+
+def _capitalise(terms: Terms, draft: _Draft, owed: Sequence[Paise]) -> None:
+    if terms.moratorium_interest == "capitalise":
+        draft.capitalised = sum(owed)
+        draft.balance += draft.capitalised
+
+
+def _collect_accrued(terms: Terms, draft: _Draft, owed: Sequence[Paise]) -> None:
+    """Interest that waited during the moratorium, on top of the instalments after it."""
+    if terms.moratorium_interest != "accrue" or not owed:
+        return
+    first = len(draft.lines) - (terms.row_count - len(owed))
+    count = len(draft.lines) - first if terms.moratorium_collected == "evenly" else 1
+    for index, share in enumerate(split(sum(owed), [1] * count), start=first):
+        line = draft.lines[index]
+        draft.lines[index] = line._replace(interest=line.interest + share)
+
+
+def _changed(periods: Sequence[Period], terms: Terms) -> Iterable[int]:
+    """Rows, after the first, in which a tranche comes or the rate changes: the instalment is computed anew."""
+    if not terms.tranches and not terms.rate_changes:
+        return
+    for index, period in enumerate(periods[1:], start=1):
+        if period.inflows or any(
+            period.start <= change.from_day < period.due_on for change in terms.rate_changes
+        ):
+            yield index
+
+
+def _stretch(terms: Terms, periods: Sequence[Period], balance: Paise, rates: Rates, done: int) -> Stretch:
+    first, later = periods[0], periods[1:]
+    known = rates.known_by(first.due_on)
+    opening, interest = _interest(terms, first, balance, known)
+    broken = known.factor(first.spans) - known.factor(first.regular) if first.spans != first.regular else 0
+    return Stretch(
+        balance=opening,
+        interest=interest,
+        regular_interest=interest - balance * broken,
+        factors=[known.factor(period.spans) for period in later],
+        done=done,
+    )
+
+
+def _follow(draft: _Draft, stretch: Stretch, planned: Plan, rows: int) -> None:
+    opening = stretch.balance
+    for line in planned.lines[:rows]:
+        draft.take(opening, line)
+        opening = draft.balance
+    draft.instalment = draft.instalment or planned.instalment
+    draft.notes += planned.notes
+
+
+# --- From lines to rows -----------------------------------------------------------------------------------------
+
+
+def _deducted_interest(terms: Terms, layout: Layout) -> Paise:
+    """Interest of a broken period that is taken from the payout (rule 7)."""
+    if not layout.before or terms.broken_period != "deduct":
+        return 0
+    rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
+    return rounded(terms, terms.financed_paise * rates.factor(layout.before.spans))
+
+
+def _rows(terms: Terms, layout: Layout, draft: _Draft) -> tuple[Row, ...]:
+    separate = layout.before and terms.broken_period == "separate"
+    periods = (layout.before, *layout.rows) if separate and layout.before else layout.rows
+    fees = _fees_by_row(terms, last=len(draft.lines) - bool(separate))
+    rows: list[Row] = []
+    for period, opening, line in zip(periods, draft.openings, draft.lines, strict=False):
+        fee = fees.get(period.number, 0)
+        rows.append(
+            Row(
+                number=period.number,
+                due_on=period.due_on,
+                days=period.days,
+                opening_paise=opening,
+                principal_paise=line.principal,
+                interest_paise=line.interest,
+                fee_paise=fee,
+                total_paise=line.principal + line.interest + fee,
+                closing_paise=opening - line.principal,
+            )
+        )
+    repaid = sum(row.principal_paise for row in rows)
+    lent = terms.financed_paise + sum(tranche.amount_paise for tranche in terms.tranches) + draft.capitalised
+    ensure(repaid == lent, "rows repay what was lent", repaid=repaid, lent=lent)
+    return tuple(rows)
+
+
+def _fees_by_row(terms: Terms, last: int) -> Mapping[int, Paise]:
+    fees: dict[int, Paise] = {}
+    for index, fee in enumerate(terms.fees):
+        if fee.row is not None:
+            if fee.row > last:
+                raise TermsError(f"/fees/{index}/due_with_row", f"there are only {last} rows")
+            fees[fee.row] = fees.get(fee.row, 0) + fee.total_paise
+    return fees
+
+
+# --- What it costs in a year (rule 10) ----------------------------------------------------------------------------
+
+
+def _apr_percent(terms: Terms, net: Paise, rows: Sequence[Row]) -> Decimal:
+    if terms.apr_method == "xirr":
+        return xirr_percent(_flows_by_day(terms, net, rows), terms.annual_rate_percent)
+    days = (rows[-1].due_on - terms.disburse_on).days
+    a_year = Fraction(365, days) if terms.frequency.unit == "bullet" else 1 / terms.frequency.year_share
+    return nominal_apr_percent(_flows_by_period(terms, net, rows), a_year, terms.annual_rate_percent)
+
+
+def _flows_by_day(terms: Terms, net: Paise, rows: Sequence[Row]) -> list[Flow]:
+    def at(day: date) -> int:
+        return (day - terms.disburse_on).days
+
+    later = [Flow(at(tranche.on), -tranche.amount_paise) for tranche in terms.tranches]
+    return [Flow(0, -net), *later, *(Flow(at(row.due_on), row.total_paise) for row in rows)]
+
+
+def _flows_by_period(terms: Terms, net: Paise, rows: Sequence[Row]) -> list[Flow]:
+    """Rows are a period apart, whatever its days; only a first period that is odd, and tranches, fall between."""
+    first = _periods_to_first(terms)
+    ahead = first + terms.row_count - 2 if terms.interest_method == "bullet" else first - 1
+    at = {row.number: ahead + row.number for row in rows}
+    flows = [Flow(0, -net), *(Flow(at[row.number], row.total_paise) for row in rows)]
+    for tranche in terms.tranches:
+        row = next(row for row in rows if tranche.on < row.due_on)
+        before = Fraction((row.due_on - tranche.on).days, row.days)
+        since = at[row.number] if row is rows[0] else 1
+        flows.append(Flow(at[row.number] - before * since, -tranche.amount_paise))
+    return flows
+
+
+def _periods_to_first(terms: Terms) -> Fraction | int:
+    """Regular periods from the payout to the first due date."""
+    dates = terms.due_dates()
+    if terms.disburse_on == (terms.schedule_starts_on or dates.nth(0)):
+        return 1
+    if terms.schedule_starts_on is None:
+        return dates.periods_since(terms.disburse_on)
+    regular = (terms.first_due_on - terms.schedule_starts_on).days
+    return Fraction((terms.first_due_on - terms.disburse_on).days, regular)
