@@ -1,4 +1,4 @@
-"""How principal comes back: one function for each interest method, from a balance to the rows that repay it."""
+"""How principal comes back: for each interest method, from a balance to the rows that repay it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from domain.money import PRECISE, Paise, round_ratio, round_to_unit, split
+from domain.money import PRECISE, Paise, RoundingMode, round_ratio, round_to_unit, split
 from domain.terms import InterestMethod, Terms, TermsError
 
-__all__ = ["METHODS", "Line", "Plan", "Stretch", "fixed_instalment", "flat_interest", "rounded"]
+__all__ = ["METHODS", "Line", "Plan", "Stretch", "flat_interest", "flat_principal", "plan", "rounded"]
 
 
 class Line(NamedTuple):
@@ -33,8 +33,8 @@ class Plan(NamedTuple):
 class Stretch:
     """Rows to be planned as if nothing changed any more, from a balance that includes money just paid out.
 
-    `interest` is that of the first row as it falls due and `regular_interest` as its instalment is computed on
-    (exact paise); `factors` are those of the rows after the first. `done` counts the rows already repaid in.
+    `interest` is that of the first row as it falls due, `regular_interest` what its instalment is computed on
+    (both exact paise); `factors` are those of the rows after the first. `done` counts rows already repaid in.
     """
 
     balance: Paise
@@ -54,7 +54,7 @@ def rounded(terms: Terms, amount: Fraction) -> Paise:
     return round_ratio(amount.numerator, amount.denominator, terms.rounding_mode, terms.amount_rounding_paise)
 
 
-# --- Equal instalments and their kin: reducing, step_up, step_down, balloon (rules 5 and 6) -----------------------
+# --- Equal instalments and their kin: reducing, step_up, step_down, balloon (rules 5 and 6) -----------------
 
 
 class _Row(NamedTuple):
@@ -77,11 +77,10 @@ class _Annuity:
 
     @classmethod
     def of(cls, factors: Sequence[Fraction], weights: Sequence[Decimal], target: Paise) -> _Annuity:
-        one_and: dict[Fraction, Decimal] = {f: 1 + Decimal(f.numerator) / f.denominator for f in set(factors)}
-        growth, share = Decimal(1), weights[-1]
+        growth, share = _ONE, weights[-1]
         growths, shares = [growth], [share]
         for factor, weight in zip(reversed(factors), reversed(weights[:-1]), strict=True):
-            growth *= one_and[factor]
+            growth *= Decimal(factor.numerator + factor.denominator) / factor.denominator
             share += weight * growth
             growths.append(growth)
             shares.append(share)
@@ -95,6 +94,7 @@ class _Annuity:
         return exact.quantize(_NOISE)
 
 
+_ONE: Final = Decimal(1)
 _NOISE: Final = Decimal("1e-9")
 _NOT_TO_ITS_UNIT: Final = "the instalment is to the nearest paisa: its own unit leaves no proper last row"
 _RELEVELLED: Final = "the instalment is computed anew in every row: one amount leaves no proper last row"
@@ -116,7 +116,6 @@ def _weights(terms: Terms, stretch: Stretch) -> Sequence[Decimal]:
     return [step ** (row // every) for row in range(stretch.done, stretch.done + stretch.rows)]
 
 
-_ONE: Final = Decimal(1)
 _STEPS: Final[dict[InterestMethod, int]] = {"step_up": 1, "step_down": -1}
 
 
@@ -133,11 +132,7 @@ def _annuity_plan(terms: Terms, stretch: Stretch, weights: Sequence[Decimal], ta
     """As agreed; else to the paisa; else row by row: a fixed tenure wins over rounding (rule 5)."""
     annuity = _Annuity.of(stretch.factors, weights, target)
     exact = annuity.level(0, stretch.balance, stretch.regular_interest)
-    agreed = terms.rounding_mode if terms.instalment_rounding_mode == "nearest" else "up"
-    for mode, unit, notes in (
-        (agreed, terms.instalment_rounding_paise, ()),
-        (terms.rounding_mode, 1, (_NOT_TO_ITS_UNIT,)),
-    ):
+    for mode, unit, notes in _roundings(terms):
         instalment = round_to_unit(exact, mode, unit)
         amounts = [
             instalment if weight is _ONE else round_to_unit(exact * weight, mode, unit) for weight in weights
@@ -146,10 +141,20 @@ def _annuity_plan(terms: Terms, stretch: Stretch, weights: Sequence[Decimal], ta
         if terms.level_last_instalment and terms.interest_method == "reducing":
             amounts, rows, last = _levelled(terms, stretch, amounts, rows, last, unit)
         if _is_sound(rows, amounts, last):
-            return Plan(_lines(terms, stretch, rows, target), amounts[0], notes)
+            first = amounts[0] if len(rows) > 1 else last
+            return Plan(_lines(terms, stretch, rows, target), first, notes)
     rows = list(_relevelled(terms, stretch, annuity))
     return Plan(
         _lines(terms, stretch, rows, target), round_to_unit(exact, terms.rounding_mode), (_RELEVELLED,)
+    )
+
+
+def _roundings(terms: Terms) -> Sequence[tuple[RoundingMode, Paise, tuple[str, ...]]]:
+    """How an instalment is rounded, and how it is mended where that leaves no proper last row (rule 5)."""
+    agreed: RoundingMode = terms.rounding_mode if terms.instalment_rounding_mode == "nearest" else "up"
+    return (
+        (agreed, terms.instalment_rounding_paise, ()),
+        (terms.rounding_mode, 1, (_NOT_TO_ITS_UNIT,)),
     )
 
 
@@ -207,7 +212,7 @@ def _relevelled(terms: Terms, stretch: Stretch, annuity: _Annuity) -> Iterator[_
 
 
 def _lines(terms: Terms, stretch: Stretch, rows: list[_Row], target: Paise) -> list[Line]:
-    """Principal is what the balance falls by; only the first row's interest may differ from its regular one."""
+    """Principal is what the balance falls by; only the first row's interest may be more than regular."""
     after = [row.balance for row in rows[1:]] + [target]
     lines = [Line(row.balance - then, row.interest) for row, then in zip(rows, after, strict=True)]
     if stretch.interest != stretch.regular_interest:
@@ -215,18 +220,18 @@ def _lines(terms: Terms, stretch: Stretch, rows: list[_Row], target: Paise) -> l
     return lines
 
 
-# --- A fixed instalment: the tenure follows ------------------------------------------------------------------------
+# --- A fixed instalment: the tenure follows -----------------------------------------------------------------
 
 
-def fixed_instalment(terms: Terms, stretch: Stretch) -> Plan:
-    """The given instalment until nothing is left; fewer lines than rows, or a balance left over, are both possible."""
+def _fixed_instalment(terms: Terms, stretch: Stretch) -> Plan:
+    """The given instalment until nothing is left; there may be fewer lines than rows, or a balance left."""
     instalment = terms.instalment_paise or 0
     balance, exact = stretch.balance, stretch.regular_interest
     lines: list[Line] = []
     for factor in (*stretch.factors, None):
         interest = rounded(terms, exact)
         if instalment <= interest:
-            # Rule 27: an instalment must always cover the interest, and something of the principal to ever end.
+            # Rule 27: an instalment must always cover the interest; and some principal, to ever end.
             raise TermsError(
                 "/instalment_paise", f"{instalment} does not cover a row's interest of {interest} paise"
             )
@@ -239,12 +244,13 @@ def fixed_instalment(terms: Terms, stretch: Stretch) -> Plan:
     return Plan(lines, instalment)
 
 
-# --- Methods whose principal needs no formula (rule 6) ------------------------------------------------------------
+# --- Methods whose principal needs no formula (rule 6) ------------------------------------------------------
 
 
 def _equal_principal(terms: Terms, stretch: Stretch) -> Plan:
     """principal / n each, interest on the balance; the last row takes the rest."""
-    count, notes = stretch.rows, ()
+    count = stretch.rows
+    notes: tuple[str, ...] = ()
     part = round_ratio(stretch.balance, count, terms.rounding_mode, terms.amount_rounding_paise)
     parts: Sequence[Paise] = [part] * (count - 1) + [stretch.balance - part * (count - 1)]
     if not 0 < parts[-1] <= 2 * part and count > 1:
@@ -265,7 +271,7 @@ def _on_balance(terms: Terms, stretch: Stretch, parts: Sequence[Paise], notes: t
     return Plan(lines, parts[0] + rounded(terms, stretch.regular_interest), notes)
 
 
-# --- Flat (rule 6) ---------------------------------------------------------------------------------------------------
+# --- Flat (rule 6) ------------------------------------------------------------------------------------------
 
 
 def flat_interest(terms: Terms, total: Fraction, rows: int) -> list[Paise]:
@@ -281,11 +287,7 @@ def flat_principal(
 ) -> tuple[list[Paise], Paise, tuple[str, ...]]:
     """Equal instalments less the row's interest; the last row takes the rest."""
     count = len(interest)
-    agreed = terms.rounding_mode if terms.instalment_rounding_mode == "nearest" else "up"
-    for mode, unit, notes in (
-        (agreed, terms.instalment_rounding_paise, ()),
-        (terms.rounding_mode, 1, (_NOT_TO_ITS_UNIT,)),
-    ):
+    for mode, unit, notes in _roundings(terms):
         instalment = round_ratio(balance + sum(interest), count, mode, unit)
         parts = [instalment - due for due in interest[:-1]]
         last = balance - sum(parts)
@@ -308,6 +310,6 @@ METHODS: Final[dict[InterestMethod, Callable[[Terms, Stretch], Plan]]] = {
 
 def plan(terms: Terms, stretch: Stretch) -> Plan:
     """The rows that repay a stretch, by the method agreed on."""
-    method = fixed_instalment if terms.instalment_fixed else METHODS[terms.interest_method]
+    method = _fixed_instalment if terms.instalment_fixed else METHODS[terms.interest_method]
     with localcontext(PRECISE):
         return method(terms, stretch)

@@ -21,14 +21,14 @@ _MOST_STEPS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Money at a time counted in periods from the payout; positive to the lender, negative to the borrower."""
+    """Money at a time in periods from the payout: positive to the lender, negative to the borrower."""
 
     at: Fraction | int
     paise: Paise
 
 
 def nominal_apr_percent(flows: Sequence[Flow], periods_per_year: Fraction, near_percent: Decimal) -> Decimal:
-    """Rate a period x periods a year, as RBI's illustration prints it (KFS circular of 15 April 2024, Annex B)."""
+    """Rate a period x periods a year, as RBI's illustration has it (KFS circular, 15 April 2024, Annex B)."""
     with localcontext(PRECISE):
         periods = Decimal(periods_per_year.numerator) / periods_per_year.denominator
         return (periodic_rate(flows, near=near_percent / 100 / periods) * periods * 100).quantize(HUNDREDTH)
@@ -54,7 +54,7 @@ def periodic_rate(flows: Sequence[Flow], near: Decimal = Decimal(0)) -> Decimal:
             value, slope = _present_value(timed, rate)
             if not slope:
                 return rate
-            # Newton on a falling convex curve: the first step may land left of the root, the others climb to it.
+            # Newton on a falling convex curve: a first step may land left of the root, the rest climb to it.
             closer = max(rate - value / slope, Decimal(0))
             if abs(closer - rate) < _CLOSE_ENOUGH:
                 return closer

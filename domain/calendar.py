@@ -32,7 +32,7 @@ Unit = Literal["days", "weeks", "months", "bullet"]
 
 ONE_DAY: Final = timedelta(days=1)
 
-# --- Instants and Indian days (rule 2) ---------------------------------------------------------------------
+# --- Instants and Indian days (rule 2) ----------------------------------------------------------------------
 
 # India has had one offset and no daylight saving since 1945, so no time zone file needs to be read.
 IST: Final = timezone(timedelta(hours=5, minutes=30), "IST")
@@ -55,7 +55,7 @@ def day_end(day: date) -> datetime:
     return datetime.combine(day, time(23, 59, 59), IST)
 
 
-# --- Frequencies (rule 4) ------------------------------------------------------------------------------------
+# --- Frequencies (rule 4) -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def add_months(day: date, months: int) -> date:
 
 
 def day_of_month(month: int, day: int, month_end: MonthEnd) -> date:
-    """That day of a month (counted since year 0); where there is none, as the month-end rule says (rule 4)."""
+    """That day of a month counted since year 0; where it has none, what the month-end rule says (rule 4)."""
     year, month_index = divmod(month, 12)
     if day > 28:
         last = monthrange(year, month_index + 1)[1]
@@ -171,7 +171,7 @@ def _month_number(day: date) -> int:
     return day.year * 12 + day.month - 1
 
 
-# --- Day counts (rule 3) ---------------------------------------------------------------------------------------
+# --- Day counts (rule 3) ------------------------------------------------------------------------------------
 
 
 def year_fraction(day_count: DayCount, start: date, end: date) -> Fraction:
@@ -238,7 +238,7 @@ _BY_DATES: Final[dict[DayCount, Callable[[date, date], Fraction]]] = {
 }
 
 
-# --- Holidays (rule 4) -------------------------------------------------------------------------------------------
+# --- Holidays (rule 4) --------------------------------------------------------------------------------------
 
 
 def shift_for_holidays(day: date, holidays: Set[date], shift: HolidayShift) -> date:

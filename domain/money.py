@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 from typing import Final, Literal, TypeAlias
@@ -25,13 +25,13 @@ RoundingMode = Literal["half_up", "half_even", "up"]
 
 RUPEE: Final[Paise] = 100
 
-# For what whole numbers cannot hold exactly (annuities, discounting): rule 1 asks for 20 digits, this leaves room.
-# Use as `with localcontext(PRECISE):`, so that nobody else's context is touched or trusted.
+# For what whole numbers cannot hold exactly (annuities, discounting): rule 1 asks for 20 digits or more.
+# Used as `with localcontext(PRECISE):`, so that nobody else's context is touched or trusted.
 PRECISE: Final = Context(prec=34, rounding=ROUND_HALF_UP)
 
 # Whether to step away from zero, given the truncated quotient and how the remainder compares with a half
 # (-1 below, 0 exactly, 1 above). Only asked when there is a remainder. Rule 1.
-_STEPS_AWAY: Final[dict[RoundingMode, Callable[[int, int], bool]]] = {
+_STEPS_AWAY: Final[Mapping[RoundingMode, Callable[[int, int], bool]]] = {
     "half_up": lambda _quotient, half: half >= 0,
     "half_even": lambda quotient, half: half > 0 or (half == 0 and quotient % 2 == 1),
     "up": lambda _quotient, _half: True,
@@ -59,13 +59,14 @@ def round_to_unit(amount: Decimal | Fraction | int, mode: RoundingMode = "half_u
 
 
 def split(total: Paise, weights: Sequence[int]) -> tuple[Paise, ...]:
-    """Share `total` in proportion to `weights`, losing no paisa: the largest remainders get what is left over."""
+    """Share `total` in proportion to `weights`, losing no paisa: the largest remainders get what is left."""
     whole = sum(weights)
     ensure(
         whole > 0 and min(weights) >= 0, "split needs weights that weigh something", weights=tuple(weights)
     )
     sign, amount = (1, total) if total >= 0 else (-1, -total)
-    shares, remainders = map(list, zip(*(divmod(amount * weight, whole) for weight in weights), strict=True))
+    shares = [amount * weight // whole for weight in weights]
+    remainders = [amount * weight % whole for weight in weights]
     earliest_largest_first = sorted(range(len(weights)), key=lambda index: (-remainders[index], index))
     for index in earliest_largest_first[: amount - sum(shares)]:
         shares[index] += 1

@@ -56,7 +56,7 @@ class Layout:
     rows: tuple[Period, ...]
 
 
-# --- Rates -----------------------------------------------------------------------------------------------------
+# --- Rates --------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -65,9 +65,7 @@ class Rates:
 
     since: list[date]
     rates: list[Fraction]
-    _memo: dict[tuple[Fraction, Fraction], Fraction] = field(
-        default_factory=dict[tuple[Fraction, Fraction], Fraction]
-    )
+    _memo: dict[tuple[int, int, int], Fraction] = field(default_factory=dict[tuple[int, int, int], Fraction])
 
     @classmethod
     def of(cls, annual_rate_percent: Decimal, changes: Iterable[RateChange] = ()) -> Rates:
@@ -83,6 +81,8 @@ class Rates:
 
     def factor(self, spans: tuple[Span, ...], after: date | None = None) -> Fraction:
         """Interest on one paisa over the spans, or over the part of them after a day; exact."""
+        if len(spans) == 1:
+            return self._over(spans[0], after)
         return sum((self._over(span, after) for span in spans), _NOTHING)
 
     def _over(self, span: Span, after: date | None) -> Fraction:
@@ -91,7 +91,7 @@ class Rates:
             return _NOTHING
         index = bisect_right(self.since, start)
         if start == span.start and (index == len(self.since) or self.since[index] >= span.end):
-            return self._times(span.fraction, self.rates[index])
+            return self._times(span.fraction, index)
         # Within a row, days share its part of the year evenly, as a broken period's do (rule 3).
         weighted = _NOTHING
         while start < span.end:
@@ -100,17 +100,18 @@ class Rates:
             start, index = until, index + 1
         return weighted * span.fraction / (span.end - span.start).days
 
-    def _times(self, fraction: Fraction, rate: Fraction) -> Fraction:
+    def _times(self, fraction: Fraction, index: int) -> Fraction:
         # Nearly all rows of a loan share a handful of fractions, and multiplying them is what costs.
-        found = self._memo.get((fraction, rate))
+        key = (fraction.numerator, fraction.denominator, index)
+        found = self._memo.get(key)
         if found is None:
-            found = self._memo[fraction, rate] = fraction * rate
+            found = self._memo[key] = fraction * self.rates[index]
         return found
 
 
 _NOTHING: Final = Fraction(0)
 
-# --- Layout ----------------------------------------------------------------------------------------------------
+# --- Layout -------------------------------------------------------------------------------------------------
 
 
 def lay_out(terms: Terms, count: int, holidays: Set[date] = NO_HOLIDAYS) -> Layout:
@@ -154,7 +155,7 @@ def _first_periods(terms: Terms, dates: DueDates, due: date) -> tuple[Period | N
 
 
 def _fraction_from(start: date, terms: Terms, dates: DueDates, due: date) -> Fraction:
-    """What the first row's regular period is of a year; a start that no regular period leads from counts by dates."""
+    """What the first row's regular period is of a year; counted by dates if its start is no regular one."""
     if start == dates.nth(0):
         return regular_fraction(terms.day_count, terms.frequency, start, due)
     return _by_dates(start, terms, dates, due)
@@ -174,7 +175,7 @@ def _by_dates(start: date, terms: Terms, dates: DueDates, due: date) -> Fraction
 
 
 def _broken_fraction(paid_out: date, regular: Span, whole: Span, terms: Terms) -> Fraction:
-    """What the days before the regular start are of a year: by dates, or what the whole has over the regular."""
+    """What the days before the regular start are of a year: by dates, or the whole less the regular."""
     if terms.schedule_starts_on or terms.day_count == "period":
         return whole.fraction - regular.fraction
     return year_fraction(terms.day_count, paid_out, regular.start)

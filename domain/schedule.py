@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any
 
 from domain.amortisation import Line, Plan, Stretch, flat_interest, flat_principal, plan, rounded
 from domain.apr import Flow, nominal_apr_percent, xirr_percent
@@ -52,7 +52,8 @@ class Row:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Row:
         """A row as `to_dict` told it."""
-        return cls(**{**data, "due_on": date.fromisoformat(data["due_on"])})
+        fields: dict[str, Any] = {**data, "due_on": date.fromisoformat(data["due_on"])}
+        return cls(**fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +132,18 @@ def interest_for_days(
     rounding: RoundingMode = "half_up",
     unit: Paise = 1,
 ) -> Paise:
-    """Interest on a principal from `from_day` (excluded) to `to_day` (included), by the dates alone (rules 1 to 3)."""
+    """Interest on a principal from `from_day` (excluded) to `to_day` (included), by the dates (rules 1-3)."""
     fraction = year_fraction(day_count, from_day, to_day)
     return round_to_unit(principal_paise * Fraction(annual_rate_percent) / 100 * fraction, rounding, unit)
 
 
 def accrued_in_row(row: Row, day: date, rounding: RoundingMode = "half_up") -> Paise:
-    """The part of a row's interest that has accrued by `day` (included): days share it evenly, none on its first."""
+    """The part of a row's interest that has accrued by `day` (included); the row's days share it evenly."""
     elapsed = min(max(row.days - (row.due_on - day).days, 0), row.days)
     return round_ratio(row.interest_paise * elapsed, row.days, rounding)
 
 
-# --- Repaying: the moratorium, then stretches from one change of the loan to the next -----------------------------
+# --- Repaying: the moratorium, then stretches from one change of the loan to the next -----------------------
 
 
 @dataclass(slots=True)
@@ -263,7 +264,7 @@ def _collect_accrued(terms: Terms, draft: _Draft, owed: Sequence[Paise]) -> None
 
 
 def _changed(periods: Sequence[Period], terms: Terms) -> Iterable[int]:
-    """Rows, after the first, in which a tranche comes or the rate changes: the instalment is computed anew."""
+    """Rows after the first in which a tranche comes or the rate changes: there the instalment is anew."""
     if not terms.tranches and not terms.rate_changes:
         return
     for index, period in enumerate(periods[1:], start=1):
@@ -296,7 +297,7 @@ def _follow(draft: _Draft, stretch: Stretch, planned: Plan, rows: int) -> None:
     draft.notes += planned.notes
 
 
-# --- From lines to rows -----------------------------------------------------------------------------------------
+# --- From lines to rows -------------------------------------------------------------------------------------
 
 
 def _deducted_interest(terms: Terms, layout: Layout) -> Paise:
@@ -343,7 +344,7 @@ def _fees_by_row(terms: Terms, last: int) -> Mapping[int, Paise]:
     return fees
 
 
-# --- What it costs in a year (rule 10) ----------------------------------------------------------------------------
+# --- What it costs in a year (rule 10) ----------------------------------------------------------------------
 
 
 def _apr_percent(terms: Terms, net: Paise, rows: Sequence[Row]) -> Decimal:
@@ -363,7 +364,7 @@ def _flows_by_day(terms: Terms, net: Paise, rows: Sequence[Row]) -> list[Flow]:
 
 
 def _flows_by_period(terms: Terms, net: Paise, rows: Sequence[Row]) -> list[Flow]:
-    """Rows are a period apart, whatever its days; only a first period that is odd, and tranches, fall between."""
+    """Rows are a period apart, whatever its days; only an odd first period and tranches fall between."""
     first = _periods_to_first(terms)
     ahead = first + terms.row_count - 2 if terms.interest_method == "bullet" else first - 1
     at = {row.number: ahead + row.number for row in rows}

@@ -47,7 +47,7 @@ class TermsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """A fee with its GST (rule 9): taken from the payout, financed, due with a row, or only if something happens.
+    """A fee with its GST (rule 9): deducted from the payout, financed, due with a row, or contingent.
 
     `amount_paise` is without GST. A contingent fee is disclosed but belongs to no row and not to the APR.
     """
@@ -155,7 +155,7 @@ class Terms:
         if data.get("instalment_rounding_paise") is not None and data.get("instalment_rounding_mode") is None:
             # A product's "up" was meant for its own unit: 1 means to the paisa, nearest (rule 5).
             given.pop("instalment_rounding_mode", None)
-        values = {name: field.read(given, name) for name, field in _FIELDS.items()}
+        values: dict[str, Any] = {name: field.read(given, name) for name, field in _FIELDS.items()}
         values["instalment_rounding_mode"] = values["instalment_rounding_mode"] or (
             "nearest" if values["instalment_rounding_paise"] == 1 else "up"
         )
@@ -203,7 +203,7 @@ class Terms:
         )
 
 
-# --- Reading one field: a value of JSON in, a value of ours out, or the field's name and what is wrong --------
+# --- Reading one field: a value of JSON in, a value of ours out, or the field's name and what is wrong ------
 
 _T = TypeVar("_T")
 _Reader = Callable[[Any, str], Any]
@@ -322,10 +322,9 @@ def _fee(item: Mapping[str, Any], at: str) -> Fee:
         named.append("due_with_row")
     if len(named) > 1:
         raise TermsError(at, f"a fee is collected in one way, not as {' and '.join(named)}")
-    if named:
-        collection = named[0]
-    else:  # What is not said to be deducted, and not said otherwise, falls due with the first row.
-        collection = "due_with_row" if item.get("deducted") is False else "deducted"
+    # What is said not to be deducted, and nothing else, falls due with the first row.
+    unnamed: FeeCollection = "due_with_row" if item.get("deducted") is False else "deducted"
+    collection = named[0] if named else unnamed
     return Fee(
         kind=_KIND.read(item, "kind", at),
         amount_paise=_AMOUNT.read(item, "amount_paise", at),
@@ -420,7 +419,7 @@ def _written(value: Any) -> Any:
             return value
 
 
-# --- Contradictions: each check looks at two or more fields and blames one ------------------------------------
+# --- Contradictions: each check looks at two or more fields and blames one ----------------------------------
 
 
 def _check_dates(terms: Terms) -> None:
