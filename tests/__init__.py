@@ -1,0 +1,1 @@
+"""Tests: a loan's story, told as given, when and then."""
