@@ -1,0 +1,84 @@
+"""The waterfall: what an amount settles, in which order, and what is undone when it is taken back.
+
+Money settles the oldest due date first, and within a day the product's order (servicing rule 11). What is left is held
+as excess (rule 12). Because the order of dues is total, the paid state depends on the sum of the money alone: payments
+may arrive in any order, and taking one back undoes the newest first. That is what makes value dates exact (rule 13).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from domain.ensure import ensure
+from domain.events import Line
+from domain.loan import BY_CHARGE, Due, Key, Loan
+
+
+def line_of(due: Due, paise: int) -> Line:
+    """One line of an event: so much for this due."""
+    name = "charge_id" if due.kind in BY_CHARGE else "number"
+    return {"for": due.kind, name: due.of, "paise": paise}
+
+
+def allocate(loan: Loan, paise: int) -> tuple[list[Line], int]:
+    """What `paise` settle of all that is owed by now, and how much is left over."""
+    lines: list[Line] = []
+    left = paise
+    for due in loan.open_dues():
+        if left == 0:
+            break
+        part = min(left, due.unpaid)
+        lines.append(line_of(due, part))
+        left -= part
+    return lines, left
+
+
+def allocate_with_excess(loan: Loan, paise: int) -> list[Line]:
+    """As `allocate`, with the rest held for the borrower."""
+    lines, left = allocate(loan, paise)
+    if left:
+        lines.append({"for": "excess", "paise": left})
+    ensure(
+        sum(line["paise"] for line in lines) == paise, "the lines are the amount", loan=loan.id, paise=paise
+    )
+    return lines
+
+
+def undo(loan: Loan, paise: int) -> list[Line]:
+    """Negative lines that take `paise` back: from the excess first, then from the newest dues backwards."""
+    lines: list[Line] = []
+    left = paise
+    from_excess = min(left, loan.excess_paise)
+    if from_excess:
+        lines.append({"for": "excess", "paise": -from_excess})
+        left -= from_excess
+    for due in reversed(loan.dues):
+        if left == 0:
+            break
+        part = min(left, due.paid)
+        if part:
+            lines.append(line_of(due, -part))
+            left -= part
+    ensure(left == 0, "what is taken back had settled something", loan=loan.id, left=left)
+    return lines
+
+
+def paid_days(loan: Loan) -> dict[Key, date]:
+    """The value date on which each due was fully paid: when the money in hand first reached it, not before its day."""
+    money = sorted(
+        (r.value_on, r.amount) for r in loan.receipts.values() if not r.reversed and not r.directed
+    )
+    days: dict[Key, date] = {}
+    owed = paid = used = 0
+    last: date | None = None
+    for due in loan.dues:
+        if due.unpaid or due.amount == 0:
+            continue
+        owed += due.amount
+        while paid < owed and used < len(money):
+            last, amount = money[used]
+            paid += amount
+            used += 1
+        if last is not None:
+            days[due.key] = max(last, due.due_on)
+    return days

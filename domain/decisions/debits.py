@@ -1,0 +1,299 @@
+"""Instalments falling due, debits asked for, and what their outcomes mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime
+
+from domain import commands as c
+from domain import events as e
+from domain.allocation import allocate, allocate_with_excess
+from domain.calendar import ist_day
+from domain.decisions.rules import Rules, percent_of
+from domain.events import LoanEvent
+from domain.failures import SOFT, Diagnosis
+from domain.loan import Loan, Row
+from domain.policies.retry import GiveUp, next_attempt
+from domain.refusals import Refusal, Refused, Repeated
+from domain.terms import Terms
+
+
+def fall_due(loan: Loan, row: Row) -> Iterator[LoanEvent]:
+    """The due day has come: the row is owed, and money held for the borrower is used first (servicing rule 12)."""
+    yield e.InstalmentDue(
+        number=row.number,
+        due_on=row.due_on.isoformat(),
+        principal_paise=row.principal,
+        interest_paise=row.interest,
+        fee_paise=row.fee,
+        fee_gst_paise=gst_in_fee(loan, row.fee),
+        capitalised_paise=max(0, row.closing - (row.opening - row.principal)),
+    )
+    yield from apply_excess(loan, row.due_on)
+
+
+def gst_in_fee(loan: Loan, fee_paise: int) -> int:
+    """The GST inside a row's fee, by the fees of the terms that are due with a row."""
+    if fee_paise == 0:
+        return 0
+    with_rows = [fee for fee in Terms.parse(loan.booked_terms).fees if fee.collection == "due_with_row"]
+    gross = sum(fee.total_paise for fee in with_rows)
+    gst = sum(fee.gst_paise for fee in with_rows)
+    return fee_paise * gst // gross if gross else 0
+
+
+def apply_excess(loan: Loan, value_on: date) -> Iterator[LoanEvent]:
+    """Use what is held for the borrower on what is owed now."""
+    if loan.excess_paise == 0:
+        return
+    lines, left = allocate(loan, loan.excess_paise)
+    if lines:
+        yield e.ExcessApplied(value_on=value_on.isoformat(), paise=loan.excess_paise - left, lines=lines)
+
+
+def amount_to_ask(loan: Loan, number: int) -> int:
+    """What a debit for this instalment asks for: its own row and all charges owed, never more than is unpaid,
+    not already asked for, and within the mandate."""
+    row = row_of(loan, number)
+    wanted = row.total + loan.unpaid_of("charge", "penal")
+    unclaimed = loan.payable_paise() - loan.in_flight_paise() - loan.excess_paise
+    limit = loan.mandate.get("max_amount_paise") or wanted
+    return max(0, min(wanted, unclaimed, limit))
+
+
+def row_of(loan: Loan, number: int) -> Row:
+    return next(row for row in loan.rows if row.number == number)
+
+
+def attempt_debit(loan: Loan, number: int, attempt: int, at: datetime) -> Iterator[LoanEvent]:
+    """Ask for the money, if the mandate stands."""
+    amount = amount_to_ask(loan, number)
+    obstacle = mandate_obstacle(loan, ist_day(at))
+    row = row_of(loan, number)
+    if obstacle:
+        yield e.CollectionExhausted(
+            number=number, attempts=attempt - 1, reason=obstacle, next_step="fix_mandate"
+        )
+        yield e.CaseOpened(
+            case_id=f"{loan.id}:case:{loan.cases + 1}",
+            kind="no-usable-mandate",
+            reason=obstacle,
+            number=number,
+        )
+        return
+    yield e.DebitAttempted(
+        instruction_id=f"{loan.id}:{number}:{attempt}",
+        number=number,
+        attempt=attempt,
+        amount_paise=amount,
+        mandate_id=loan.mandate["mandate_id"],
+        rail=loan.mandate["rail"],
+        gateway=loan.mandate.get("gateway", "sponsor-bank"),
+        bank=loan.mandate.get("bank", ""),
+        due_on=row.due_on.isoformat(),
+        reason="due day" if attempt == 1 else "retry",
+    )
+
+
+def mandate_obstacle(loan: Loan, day: date) -> str:
+    """Why the mandate cannot be used on a day; empty when it can (servicing rule 29)."""
+    mandate = loan.mandate
+    if mandate.get("status") != "active":
+        return f"mandate {mandate.get('mandate_id', '')} is {mandate.get('status', 'missing')}"
+    valid_from, valid_until = mandate.get("valid_from"), mandate.get("valid_until")
+    if valid_from and day < date.fromisoformat(valid_from):
+        return f"mandate {mandate['mandate_id']} is valid from {valid_from}"
+    if valid_until and day > date.fromisoformat(valid_until):
+        return f"mandate {mandate['mandate_id']} was valid until {valid_until}"
+    return ""
+
+
+def notify_debit(loan: Loan, row: Row, debit_at: datetime) -> Iterator[LoanEvent]:
+    """Tell the borrower ahead of the debit."""
+    yield e.DebitNotified(
+        number=row.number,
+        attempt=1,
+        amount_paise=row.total,
+        debit_at=debit_at.isoformat(),
+        rail=loan.mandate["rail"],
+    )
+
+
+def outcome_overdue(loan: Loan, instruction_id: str) -> Iterator[LoanEvent]:
+    """No answer in time: the outcome is unknown, so nothing is asked for twice, and a person enquires."""
+    debit = loan.in_flight[instruction_id]
+    yield e.DebitOutcomeOverdue(instruction_id=instruction_id, number=debit.number, attempt=debit.attempt)
+    yield e.CaseOpened(
+        case_id=f"{loan.id}:case:{loan.cases + 1}",
+        kind="debit-outcome-unknown",
+        reason=f"the gateway has not answered {instruction_id}",
+        number=debit.number,
+    )
+
+
+def record_success(
+    loan: Loan, command: c.RecordDebitSuccess, now: datetime, rules: Rules
+) -> Iterator[LoanEvent]:
+    """Money came in by a debit. It is booked whatever the books expected: real money is never turned away."""
+    known = loan.outcomes.get(command.instruction_id, "")
+    if known.startswith("succeeded"):
+        if known == f"succeeded:{command.amount_paise}":
+            raise Repeated
+        raise Refused(Refusal.outcome_contradicts_the_settled_one, "/amount_paise", settled=known)
+    number, attempt = numbers_of(loan, command.instruction_id)
+    check_money(loan, command.amount_paise, command.value_on, now)
+    debit = loan.in_flight.get(command.instruction_id)
+    asked = debit.amount if debit else 0
+    yield e.DebitSucceeded(
+        instruction_id=command.instruction_id,
+        number=number,
+        attempt=attempt,
+        asked_paise=asked,
+        amount_paise=command.amount_paise,
+        value_on=command.value_on.isoformat(),
+        reference=command.reference,
+        rail=command.rail,
+        gateway=command.gateway,
+        bank=command.bank,
+        lines=lines_for(loan, command.amount_paise),
+    )
+    if not debit:
+        why = f"it had been reported as {known}" if known else "Qist had not asked for it"
+        yield e.CaseOpened(
+            case_id=f"{loan.id}:case:{loan.cases + 1}",
+            kind="unexpected-debit-success",
+            reason=f"{command.instruction_id} succeeded although {why}",
+            number=number,
+        )
+    elif command.amount_paise < asked:
+        partial = Diagnosis("partial", SOFT, "retry_after_funds", "less was collected than asked for", False)
+        yield from what_next(loan, number, attempt, partial, now, rules)
+
+
+def lines_for(loan: Loan, paise: int) -> list[e.Line]:
+    """Where incoming money goes: dues, then excess; after the end it is owed back or is a recovery."""
+    match loan.stage:
+        case "closed" | "cancelled":
+            return [{"for": "refund", "paise": paise}]
+        case "written_off":
+            return [{"for": "recovery", "paise": paise}]
+        case _:
+            return allocate_with_excess(loan, paise)
+
+
+def numbers_of(loan: Loan, instruction_id: str) -> tuple[int, int]:
+    """(instalment, attempt) of an instruction id `loan:instalment:attempt`; (0, 0) for one that is not ours."""
+    parts = re.fullmatch(re.escape(loan.id) + r":(\d+):(\d+)", instruction_id)
+    return (int(parts[1]), int(parts[2])) if parts else (0, 0)
+
+
+def check_money(loan: Loan, paise: int, value_on: date, now: datetime) -> None:
+    """What any incoming money must satisfy."""
+    if paise <= 0:
+        raise Refused(Refusal.amount_must_be_positive, "/amount_paise", amount_paise=paise)
+    if value_on > ist_day(now):
+        raise Refused(Refusal.value_date_in_the_future, "/value_on", value_on=value_on, today=ist_day(now))
+    if loan.disbursed_on is not None and value_on < loan.disbursed_on:
+        raise Refused(
+            Refusal.value_date_before_disbursal,
+            "/value_on",
+            value_on=value_on,
+            disbursed_on=loan.disbursed_on,
+        )
+
+
+def record_failure(
+    loan: Loan, command: c.RecordDebitFailure, now: datetime, rules: Rules
+) -> Iterator[LoanEvent]:
+    """A debit brought nothing: diagnose it, charge only where the borrower's lack of funds caused it, decide on."""
+    known = loan.outcomes.get(command.instruction_id, "")
+    if known == f"failed:{command.code}":
+        raise Repeated
+    if known:
+        raise Refused(Refusal.outcome_contradicts_the_settled_one, "/code", settled=known)
+    debit = loan.in_flight.get(command.instruction_id)
+    if debit is None:
+        raise Refused(Refusal.instruction_unknown, "/instruction_id", instruction_id=command.instruction_id)
+    diagnosis = rules.codes.diagnose(command.rail, command.code)
+    if diagnosis.pending:
+        yield e.DebitPending(
+            instruction_id=command.instruction_id,
+            number=debit.number,
+            attempt=debit.attempt,
+            code=command.code,
+            meaning=diagnosis.meaning,
+        )
+        return
+    yield e.DebitFailed(
+        instruction_id=command.instruction_id,
+        number=debit.number,
+        attempt=debit.attempt,
+        amount_paise=debit.amount,
+        code=command.code,
+        failure_class=diagnosis.failure_class,
+        action=diagnosis.action,
+        meaning=diagnosis.meaning,
+        value_on=command.value_on.isoformat(),
+        rail=command.rail,
+        gateway=command.gateway,
+        bank=command.bank,
+        reference=command.reference,
+    )
+    if loan.stage != "active":
+        return
+    if diagnosis.charge_bounce and debit.number not in loan.bounced:
+        yield from bounce_charge(loan, debit.number, command.code, now, rules)
+    if not diagnosis.known:
+        yield e.CaseOpened(
+            case_id=f"{loan.id}:case:{loan.cases + 1}",
+            kind="unknown-failure-code",
+            reason=f"{command.rail} code {command.code} of {command.gateway} is in no table",
+            number=debit.number,
+        )
+    yield from what_next(loan, debit.number, debit.attempt, diagnosis, now, rules)
+
+
+def bounce_charge(loan: Loan, number: int, code: str, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """One charge an instalment for a debit returned for want of funds, as the product says."""
+    charge = rules.product_of(loan).charges.get("bounce")
+    if charge is None or charge.amount_paise == 0:
+        return
+    yield e.ChargeLevied(
+        charge_id=f"{loan.id}:charge:{loan.charges + 1}",
+        kind="bounce",
+        amount_paise=charge.amount_paise,
+        gst_paise=percent_of(charge.amount_paise, charge.gst_percent),
+        due_on=ist_day(now).isoformat(),
+        number=number,
+        reason=f"debit returned with code {code}",
+    )
+
+
+def what_next(
+    loan: Loan, number: int, attempt: int, diagnosis: Diagnosis, now: datetime, rules: Rules
+) -> Iterator[LoanEvent]:
+    """Record when the debit is tried again, or that a person takes over."""
+    decision = next_attempt(
+        rules.product_of(loan), diagnosis, attempt, row_of(loan, number).due_on, loan.salary_day, now
+    )
+    if not isinstance(decision, GiveUp):
+        yield e.RetryScheduled(
+            number=number,
+            attempt=attempt + 1,
+            at=decision.at.isoformat(),
+            reason=decision.reason,
+            alternatives=[
+                {"at": other.at.isoformat(), "why_not": other.reason} for other in decision.alternatives
+            ],
+        )
+        return
+    yield e.CollectionExhausted(
+        number=number, attempts=attempt, reason=decision.reason, next_step=decision.next_step
+    )
+    yield e.CaseOpened(
+        case_id=f"{loan.id}:case:{loan.cases + 1}",
+        kind="collection-exhausted",
+        reason=decision.reason,
+        number=number,
+    )

@@ -1,0 +1,226 @@
+"""The beginning of a loan: booking what the LOS approved, sending the money out, learning that it arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from domain import commands as c
+from domain import events as e
+from domain.calendar import ist_day
+from domain.decisions.rules import Rules
+from domain.decisions.terms_change import next_due_after
+from domain.events import LoanEvent
+from domain.loan import Loan
+from domain.refusals import Refusal, Refused, Repeated
+from domain.schedule import Schedule, build_schedule
+from domain.terms import Terms, TermsError
+
+
+def scheduled(
+    loan_version: int, terms: Terms, schedule: Schedule, reason: str, effective_on: str
+) -> e.EmiScheduled:
+    """The event that puts a schedule into force."""
+    return e.EmiScheduled(
+        schedule_version=loan_version,
+        reason=reason,
+        effective_on=effective_on,
+        instalment_paise=schedule.instalment_paise,
+        apr_percent=str(schedule.apr_percent),
+        rows=[row.to_dict() for row in schedule.rows],
+        terms=terms.to_dict(),
+    )
+
+
+def book(loan: Loan | None, command: c.BookLoan, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Take an approved loan into service: its terms make a schedule, and the LOS believes the same instalment."""
+    if loan is not None:
+        if loan.request_hash == command.request_hash:
+            raise Repeated
+        raise Refused(Refusal.loan_exists_with_other_content, "/loan_id", loan_id=command.loan_id)
+    product = rules.products.newest(command.product)
+    if product is None:
+        raise Refused(Refusal.product_unknown, "/product", product=command.product)
+    try:
+        terms = Terms.parse(command.terms, product.terms)
+        schedule = build_schedule(terms)
+    except TermsError as error:
+        raise Refused(Refusal.terms_invalid, f"/terms{error.field}", because=error.message) from error
+    believed = command.believed_instalment_paise
+    if (
+        believed is not None
+        and abs(believed - schedule.instalment_paise) > product.instalment_tolerance_paise
+    ):
+        raise Refused(
+            Refusal.instalment_differs,
+            "/terms/instalment_paise",
+            los=believed,
+            qist=schedule.instalment_paise,
+        )
+    yield e.LoanBooked(
+        borrower_id=command.borrower_id,
+        product=product.name,
+        product_version=product.version,
+        terms=terms.to_dict(),
+        request_hash=command.request_hash,
+        financed_paise=terms.financed_paise,
+        deductions=kept_back(terms, schedule),
+        waterfall=sorted(product.allocation_rank, key=lambda kind: product.allocation_rank[kind]),
+        segment=command.segment,
+        salary_day=command.salary_day,
+        language=command.language,
+        payout=dict(command.payout),
+        mandate=dict(command.mandate),
+    )
+    yield scheduled(1, terms, schedule, "booking", terms.disburse_on.isoformat())
+
+
+def instruct_payout(loan: Loan, tranche: int) -> Iterator[LoanEvent]:
+    """Ask the gateway to send a tranche; without payout details the LOS has sent the money itself."""
+    part = loan.tranches[tranche]
+    kept, net = deductions(loan, tranche)
+    if not loan.payout:
+        yield e.Disbursed(
+            tranche=tranche,
+            amount_paise=part.amount,
+            net_paise=net,
+            deductions=kept,
+            value_on=part.on.isoformat(),
+            reference="paid out by the LOS",
+        )
+        return
+    yield e.PayoutInstructed(
+        instruction_id=f"{loan.id}:payout:{tranche + 1}:{part.tries + 1}",
+        tranche=tranche,
+        amount_paise=net,
+        rail=loan.payout.get("rail", "auto"),
+        account_token=loan.payout.get("account_token", ""),
+        ifsc=loan.payout.get("ifsc", ""),
+    )
+
+
+def deductions(loan: Loan, tranche: int) -> tuple[list[dict[str, Any]], int]:
+    """What is kept back from a tranche, and what is left to send. Only the first tranche bears fees."""
+    kept = loan.deductions if tranche == 0 else []
+    return kept, loan.tranches[tranche].amount - sum(
+        part["amount_paise"] + part["gst_paise"] for part in kept
+    )
+
+
+def kept_back(terms: Terms, schedule: Schedule) -> list[dict[str, Any]]:
+    """Fees that are deducted or financed, and broken-period interest taken from the payout (rules 7 and 9)."""
+    fees = [
+        {"kind": fee.kind, "amount_paise": fee.amount_paise, "gst_paise": fee.gst_paise}
+        for fee in terms.fees
+        if fee.collection in ("deducted", "added_to_principal")
+    ]
+    interest = terms.principal_paise - terms.fees_paise("deducted") - schedule.net_disbursed_paise
+    if interest:
+        fees.append({"kind": "broken-period-interest", "amount_paise": interest, "gst_paise": 0})
+    return fees
+
+
+def settle_payout(loan: Loan, command: c.SettlePayout, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """The money arrived. Interest counts from that day, so another day than planned means a new schedule (rule 26)."""
+    instruction_id = command.instruction_id or open_payout(loan)
+    if instruction_id in loan.refunds:
+        yield from settle_refund(loan, command)
+        return
+    if instruction_id not in loan.payouts:
+        raise Refused(Refusal.instruction_unknown, "/instruction_id", instruction_id=instruction_id)
+    outcome = loan.outcomes.get(instruction_id)
+    if outcome is not None:
+        if outcome.startswith("succeeded"):
+            raise Repeated
+        raise Refused(Refusal.outcome_contradicts_the_settled_one, "/instruction_id", settled=outcome)
+    if command.value_on > ist_day(now):
+        raise Refused(Refusal.value_date_in_the_future, "/at", value_on=command.value_on)
+    tranche = loan.payouts[instruction_id]
+    part = loan.tranches[tranche]
+    kept, net = deductions(loan, tranche)
+    planned_on = part.on
+    yield e.Disbursed(
+        tranche=tranche,
+        amount_paise=part.amount,
+        net_paise=net,
+        deductions=kept,
+        value_on=command.value_on.isoformat(),
+        reference=command.reference,
+        instruction_id=instruction_id,
+    )
+    if tranche == 0 and command.value_on != planned_on:
+        terms = Terms.parse(loan.terms)
+        terms = replace(
+            terms,
+            disburse_on=command.value_on,
+            first_due_on=next_due_after(terms, command.value_on),
+            tranches=tuple(later for later in terms.tranches if later.on > command.value_on),
+        )
+        schedule = build_schedule(terms)
+        yield scheduled(loan.schedule_version + 1, terms, schedule, "disbursal", command.value_on.isoformat())
+    if command.amount_paise is not None and command.amount_paise != net:
+        yield e.CaseOpened(
+            case_id=f"{loan.id}:case:{loan.cases + 1}",
+            kind="payout-amount-differs",
+            reason=f"asked for {net} paise, the gateway says {command.amount_paise}",
+        )
+
+
+def open_payout(loan: Loan) -> str:
+    """The payout that waits for an answer, when the gateway does not name it."""
+    return next((known for known in loan.payouts if known not in loan.outcomes), "")
+
+
+def settle_refund(loan: Loan, command: c.SettlePayout) -> Iterator[LoanEvent]:
+    """A refund arrived."""
+    instruction_id = command.instruction_id
+    if loan.outcomes.get(instruction_id, "").startswith("succeeded"):
+        raise Repeated
+    yield e.RefundSettled(
+        instruction_id=instruction_id,
+        amount_paise=loan.refunds[instruction_id],
+        value_on=command.value_on.isoformat(),
+        reference=command.reference,
+    )
+
+
+def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """The money did not arrive, or came back: nothing is owed, and a person looks at the account."""
+    instruction_id = command.instruction_id or open_payout(loan)
+    outcome = loan.outcomes.get(instruction_id)
+    if outcome == f"failed:{command.code}":
+        raise Repeated
+    if instruction_id in loan.refunds:
+        yield e.RefundFailed(
+            instruction_id=instruction_id,
+            amount_paise=loan.refunds[instruction_id],
+            code=command.code,
+            reason=command.reason,
+            returned=command.returned,
+        )
+    elif instruction_id in loan.payouts:
+        settled = outcome is not None and outcome.startswith("succeeded")
+        if settled != command.returned:
+            raise Refused(
+                Refusal.outcome_contradicts_the_settled_one, "/instruction_id", settled=outcome or "nothing"
+            )
+        if command.returned and (loan.due_rows or loan.receipts):
+            raise Refused(Refusal.reversal_needs_a_person, "/instruction_id", instalments_due=loan.due_rows)
+        tranche = loan.payouts[instruction_id]
+        yield e.PayoutFailed(
+            instruction_id=instruction_id,
+            tranche=tranche,
+            amount_paise=deductions(loan, tranche)[1],
+            returned=command.returned,
+            code=command.code,
+            reason=command.reason,
+        )
+    else:
+        raise Refused(Refusal.instruction_unknown, "/instruction_id", instruction_id=instruction_id)
+    yield e.CaseOpened(
+        case_id=f"{loan.id}:case:{loan.cases + 1}",
+        kind="payout-returned" if command.returned else "payout-failed",
+        reason=f"{command.code} {command.reason}".strip(),
+    )

@@ -1,0 +1,27 @@
+"""What a decision may look at besides the loan: products, failure codes. Read first, then decide; nothing here waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+from domain.failures import FailureCodes
+from domain.loan import Loan
+from domain.product import Product, Products
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The lender's rules as they stand now."""
+
+    products: Products
+    codes: FailureCodes
+
+    def product_of(self, loan: Loan) -> Product:
+        """The version that the loan was booked under."""
+        return self.products.of(loan.product, loan.product_version)
+
+
+def percent_of(paise: int, percent: Decimal) -> int:
+    """A percentage of an amount, to the nearest paisa, half away from zero (servicing rule 1)."""
+    return int((Decimal(paise) * percent / 100).quantize(Decimal(1), ROUND_HALF_UP))

@@ -1,0 +1,158 @@
+"""A new schedule for what is left of a loan: after a restructuring, a part-prepayment, another payout day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from domain import commands as c
+from domain import events as e
+from domain.calendar import ist_day
+from domain.decisions.rules import Rules
+from domain.events import LoanEvent
+from domain.loan import Loan
+from domain.refusals import Refusal, Refused, Repeated
+from domain.schedule import build_schedule, interest_for_days
+from domain.terms import Terms, TermsError
+
+
+def next_due_after(terms: Terms, day: date) -> date:
+    """The first regular due date after a day: the planned one, unless the money went out later than that."""
+    dates = terms.due_dates()
+    number = 1
+    while dates.nth(number) <= day:
+        number += 1
+    return dates.nth(number)
+
+
+def accrued_interest(loan: Loan, principal_paise: int, on: date) -> int:
+    """Interest by days that is not due yet, up to a day (included), on the principal that is not due."""
+    coming = [row.due_on for row in loan.rows[loan.due_rows :] if row.due_on <= on]
+    since, carried = (coming[-1], 0) if coming else (loan.accrual_from, loan.accrual_carried)
+    if since is None or on <= since or principal_paise <= 0:
+        return carried
+    terms = Terms.parse(loan.terms)
+    return carried + interest_for_days(
+        principal_paise,
+        terms.annual_rate_percent,
+        since,
+        on,
+        terms.day_count,
+        terms.rounding_mode,
+    )
+
+
+def reamortise(
+    loan: Loan,
+    *,
+    effective_on: date,
+    principal: int,
+    interest_base: int,
+    reason: str,
+    instalments: int | None = None,
+    instalment_paise: int | None = None,
+    annual_rate_percent: str | None = None,
+) -> e.EmiScheduled:
+    """New rows from `effective_on`, on the old due days.
+
+    `principal` is repaid by the new rows. What accrued on `interest_base` (the principal until now) since the last
+    due date joins the first new row's interest, so that no day bears interest twice, or not at all.
+    """
+    kept = [row for row in loan.rows[loan.due_rows :] if row.due_on <= effective_on]
+    replaced = loan.rows[loan.due_rows + len(kept) :]
+    first = replaced[0]
+    old = Terms.parse(loan.terms)
+    terms = replace(
+        old,
+        principal_paise=principal,
+        annual_rate_percent=Decimal(annual_rate_percent) if annual_rate_percent else old.annual_rate_percent,
+        instalments=instalments or len(replaced),
+        disburse_on=effective_on,
+        schedule_starts_on=None,
+        first_due_on=first.due_on,
+        due_day=old.due_dates().due_day if old.frequency.unit == "months" else None,
+        instalment_paise=instalment_paise,
+        instalment_fixed=instalment_paise is not None,
+        moratorium_instalments=0,
+        tranches=(),
+        rate_changes=(),
+        fees=(),
+        broken_period="add_to_first" if old.interest_method == "reducing" else old.broken_period,
+    )
+    try:
+        schedule = build_schedule(terms)
+    except TermsError as error:
+        raise Refused(Refusal.terms_invalid, error.field, because=error.message) from error
+    accrued = accrued_interest(loan, interest_base, effective_on)
+    rows: list[dict[str, Any]] = [row.dump() for row in kept]
+    for index, row in enumerate(schedule.rows):
+        told = row.to_dict()
+        told["number"] = first.number + index
+        if index == 0:
+            told["interest_paise"] += accrued
+            told["total_paise"] += accrued
+        rows.append(told)
+    return e.EmiScheduled(
+        schedule_version=loan.schedule_version + 1,
+        reason=reason,
+        effective_on=effective_on.isoformat(),
+        instalment_paise=schedule.instalment_paise,
+        apr_percent=str(schedule.apr_percent),
+        rows=rows,
+        terms=terms.to_dict(),
+        accrued_paise=accrued,
+    )
+
+
+def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """New tenure, instalment or rate from a day on; arrears may join the principal, penal charges never do (rule 17)."""
+    if command.command_id in loan.command_ids:
+        raise Repeated
+    if loan.stage != "active":
+        raise Refused(Refusal.loan_closed if loan.closed_on else Refusal.loan_not_disbursed)
+    changes = {
+        name: value
+        for name, value in (
+            ("instalments", command.instalments),
+            ("instalment_paise", command.instalment_paise),
+            ("annual_rate_percent", command.annual_rate_percent),
+        )
+        if value is not None
+    }
+    if not changes:
+        raise Refused(Refusal.nothing_to_change)
+    if command.effective_on < ist_day(now):
+        raise Refused(Refusal.effective_date_not_ahead, "/effective_on", effective_on=command.effective_on)
+    ahead = [row for row in loan.rows[loan.due_rows :] if row.due_on > command.effective_on]
+    if not ahead:
+        raise Refused(Refusal.nothing_to_change, "/effective_on", instalments_left=0)
+    not_due = loan.principal_not_due() if len(ahead) == len(loan.rows) - loan.due_rows else ahead[0].opening
+    capitalised = loan.unpaid_of("interest") if command.capitalise_arrears else 0
+    arrears = loan.unpaid_of("principal") if command.capitalise_arrears else 0
+    new_schedule = reamortise(
+        loan,
+        effective_on=command.effective_on,
+        principal=not_due + capitalised + arrears,
+        interest_base=not_due,
+        reason="restructure",
+        **changes,
+    )
+    yield e.Restructured(
+        effective_on=command.effective_on.isoformat(),
+        changes={**changes, "capitalise_arrears": command.capitalise_arrears},
+        principal_paise=not_due + capitalised + arrears,
+        capitalised_paise=capitalised,
+        reason=command.reason,
+        command_id=command.command_id,
+    )
+    yield new_schedule
+    limit = loan.mandate.get("max_amount_paise")
+    if limit and max(row["total_paise"] for row in new_schedule.rows) > limit:
+        yield e.CaseOpened(
+            case_id=f"{loan.id}:case:{loan.cases + 1}",
+            kind="mandate-limit",
+            reason=f"the new instalments do not fit the mandate's limit of {limit} paise: register a new one",
+        )

@@ -1,0 +1,119 @@
+"""What people do with a loan besides its schedule: charges, waivers, mandates, pauses, write-off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from domain import commands as c
+from domain import events as e
+from domain.calendar import ist_day
+from domain.decisions.rules import Rules, percent_of
+from domain.events import LoanEvent
+from domain.loan import Loan
+from domain.refusals import Refusal, Refused, Repeated
+
+
+def once(loan: Loan, command_id: str) -> None:
+    """A command that was done is not done again."""
+    if command_id in loan.command_ids:
+        raise Repeated
+
+
+def live(loan: Loan) -> None:
+    """Only a loan that is paid out and not at its end."""
+    if loan.stage == "booked":
+        raise Refused(Refusal.loan_not_disbursed)
+    if loan.stage == "written_off":
+        raise Refused(Refusal.loan_written_off_use_record_recovery)
+    if loan.stage != "active":
+        raise Refused(Refusal.loan_closed)
+
+
+def levy(loan: Loan, command: c.LevyCharge, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Levy a charge that the product has; nothing that the borrower was not shown (servicing rule 32)."""
+    once(loan, command.command_id)
+    live(loan)
+    charge = rules.product_of(loan).charges.get(command.kind)
+    if charge is None:
+        raise Refused(Refusal.charge_not_in_product, "/kind", kind=command.kind)
+    amount = charge.amount_paise if command.amount_paise is None else command.amount_paise
+    if amount <= 0:
+        raise Refused(Refusal.amount_must_be_positive, "/amount_paise", amount_paise=amount)
+    yield e.ChargeLevied(
+        charge_id=f"{loan.id}:charge:{loan.charges + 1}",
+        kind=command.kind,
+        amount_paise=amount,
+        gst_paise=percent_of(amount, charge.gst_percent),
+        due_on=ist_day(now).isoformat(),
+        number=command.number,
+        reason=command.reason,
+        command_id=command.command_id,
+    )
+
+
+def waive(loan: Loan, command: c.Waive, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Give up what is unpaid of a charge."""
+    once(loan, command.command_id)
+    live(loan)
+    due = loan.charge(command.charge_id)
+    if due is None:
+        raise Refused(Refusal.charge_unknown, "/charge_id", charge_id=command.charge_id)
+    paise = due.unpaid if command.amount_paise is None else command.amount_paise
+    if paise <= 0:
+        raise Refused(Refusal.amount_must_be_positive, "/amount_paise", amount_paise=paise)
+    if paise > due.unpaid:
+        raise Refused(Refusal.waiver_exceeds_unpaid, "/amount_paise", unpaid_paise=due.unpaid)
+    yield e.ChargeWaived(
+        charge_id=command.charge_id, paise=paise, reason=command.reason, command_id=command.command_id
+    )
+
+
+def register_mandate(
+    loan: Loan, command: c.RegisterMandate, now: datetime, rules: Rules
+) -> Iterator[LoanEvent]:
+    """Use this mandate from now on."""
+    once(loan, command.command_id)
+    yield e.MandateRegistered(mandate=dict(command.mandate), command_id=command.command_id)
+
+
+def change_mandate(loan: Loan, command: c.ChangeMandate, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """The bank says what became of the mandate; a lost one needs a person, or a new registration."""
+    if command.mandate_id != loan.mandate.get("mandate_id"):
+        raise Refused(Refusal.mandate_unknown, "/mandate_id", mandate_id=command.mandate_id)
+    if command.status == loan.mandate.get("status"):
+        raise Repeated
+    yield e.MandateChanged(
+        mandate_id=command.mandate_id, status=command.status, code=command.code, reason=command.reason
+    )
+    if command.status != "active" and loan.stage in ("booked", "active"):
+        yield e.CaseOpened(
+            case_id=f"{loan.id}:case:{loan.cases + 1}",
+            kind="mandate-lost",
+            reason=f"mandate {command.mandate_id} is {command.status} {command.reason}".strip(),
+        )
+
+
+def pause(loan: Loan, command: c.PauseCollection, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """No debit until that day."""
+    once(loan, command.command_id)
+    live(loan)
+    if command.until < ist_day(now):
+        raise Refused(Refusal.effective_date_not_ahead, "/until", until=command.until)
+    yield e.CollectionPaused(
+        until=command.until.isoformat(), reason=command.reason, command_id=command.command_id
+    )
+
+
+def write_off(loan: Loan, command: c.WriteOff, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Give the money up in the books; money that still comes is a recovery (servicing rule 18)."""
+    once(loan, command.command_id)
+    live(loan)
+    yield e.WrittenOff(
+        on=ist_day(now).isoformat(),
+        principal_paise=loan.principal_paise,
+        interest_paise=loan.unpaid_of("interest"),
+        charges_paise=loan.unpaid_of("fee", "charge", "penal"),
+        reason=command.reason,
+        command_id=command.command_id,
+    )

@@ -1,0 +1,529 @@
+"""The catalogue of everything that can happen to a loan, in the order of a loan's life.
+
+Names and fields here are the stored format: the log keeps them for decades. Add a field only with a default or
+an upcaster (see `RetryScheduled`), never rename one. Every event is a frozen dataclass of plain JSON values
+(int, str, bool, list, dict): money in integer paise, days as `YYYY-MM-DD` in Asia/Kolkata, instants as RFC 3339.
+
+Two times stand on every fact that has them: `timestamp` (when Qist knew) and `value_on` (from when it counts).
+
+`lines` say what an amount settled, one dict a line: `{"for": KIND, "paise": N}` with `number` (instalment) for
+`principal`, `interest` and `fee`, with `charge_id` for `charge` and `penal`, and nothing more for `excess`
+(held for the borrower), `prepayment`, `refund` (owed back) and `recovery` (after write-off).
+
+No event holds personal data: names, phones and account numbers live in the vault, events hold tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar, dataclass_transform
+
+from eventsourcing.domain import (
+    CanInitAggregate,
+    CanMutateAggregate,
+    OriginatorIDError,
+    OriginatorVersionError,
+)
+from eventsourcing.utils import register_topic
+
+Line = dict[str, Any]
+AnyEvent = TypeVar("AnyEvent", bound="type[LoanEvent]")
+
+
+@dataclass(frozen=True)
+class LoanEvent(CanMutateAggregate[str]):
+    """A fact about one loan. The loan stamps id, version and timestamp when it records the fact."""
+
+    TOPIC: ClassVar[str]
+    class_version: ClassVar[int] = 1
+
+    originator_id: str = field(init=False, compare=False, repr=False)
+    originator_version: int = field(init=False, compare=False, repr=False)
+    timestamp: datetime = field(init=False, compare=False, repr=False)
+
+    def mutate(self, aggregate: Any) -> Any:
+        """Apply this event to its loan: the library's contract (id, sequence, then state)."""
+        if self.originator_id != aggregate.id:
+            raise OriginatorIDError(self.originator_id, aggregate.id)
+        if self.originator_version != aggregate.version + 1:
+            raise OriginatorVersionError(self.originator_version, aggregate.version + 1)
+        aggregate.evolve(self)
+        return aggregate
+
+
+CATALOGUE: dict[str, type[LoanEvent]] = {}
+"""Stored name -> event class: the whole vocabulary of the log."""
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def stored_as(topic: str) -> Callable[[AnyEvent], AnyEvent]:
+    """Name an event as the log and the wire know it, for good."""
+
+    def register(cls: AnyEvent) -> AnyEvent:
+        event = dataclass(frozen=True, kw_only=True)(cls)
+        event.TOPIC = topic
+        register_topic(topic, event)
+        CATALOGUE[topic] = event
+        return event  # type: ignore[return-value]
+
+    return register
+
+
+# --- Approved: the loan comes in and the money goes out ------------------------------------------------------
+
+
+@stored_as("loan.booked.v1")
+class LoanBooked(CanInitAggregate[str], LoanEvent):
+    """The LOS handed over an approved loan; its terms are complete and were checked."""
+
+    borrower_id: str
+    product: str
+    product_version: int
+    terms: dict[str, Any]
+    """Fully resolved terms (contracts.md), the product's defaults filled in."""
+    request_hash: str
+    """Of the request as received, so that a repeat is told from a contradiction."""
+    financed_paise: int
+    """The principal that is repaid: the amount lent, with the fees that were added to it."""
+    deductions: list[dict[str, Any]]
+    """Kept back from the first payout: `kind`, `amount_paise`, `gst_paise` (fees, broken-period interest)."""
+    waterfall: list[str]
+    """The order in which money settles what fell due on one day (servicing rule 11)."""
+    segment: str = ""
+    salary_day: int = 0
+    language: str = "en"
+    payout: dict[str, Any] = field(default_factory=dict[str, Any])
+    """`rail`, `account_token`, `ifsc`, `last4`; empty when the LOS pays out itself."""
+    mandate: dict[str, Any] = field(default_factory=dict[str, Any])
+    """`mandate_id`, `rail`, `status`, `max_amount_paise`, `valid_from`, `valid_until`, `bank`, tokens."""
+
+    originator_topic: str = "loan"
+
+    def mutate(self, aggregate: Any) -> Any:
+        from domain.loan import Loan
+
+        loan = Loan.shell(self.originator_id)
+        loan.evolve(self)
+        return loan
+
+
+@stored_as("loan.payout-instructed.v1")
+class PayoutInstructed(LoanEvent):
+    """The gateway was asked to send a tranche to the borrower."""
+
+    instruction_id: str
+    tranche: int
+    amount_paise: int
+    rail: str
+    account_token: str
+    ifsc: str = ""
+
+
+@stored_as("loan.payout-failed.v1")
+class PayoutFailed(LoanEvent):
+    """The money did not arrive (failed), or came back after it had arrived (returned)."""
+
+    instruction_id: str
+    tranche: int
+    amount_paise: int
+    returned: bool
+    code: str
+    reason: str
+
+
+@stored_as("loan.disbursed.v1")
+class Disbursed(LoanEvent):
+    """The borrower has the money: interest counts from this day (servicing rule 26)."""
+
+    tranche: int
+    amount_paise: int
+    """Principal that starts to bear interest."""
+    net_paise: int
+    """What reached the borrower."""
+    deductions: list[dict[str, Any]]
+    """Kept back: `kind`, `amount_paise`, `gst_paise`."""
+    value_on: str
+    reference: str
+    instruction_id: str = ""
+
+
+@stored_as("loan.emi-scheduled.v1")
+class EmiScheduled(LoanEvent):
+    """A schedule came into force: `rows` replace every instalment that is not due yet."""
+
+    schedule_version: int
+    reason: str
+    """`booking`, `disbursal`, `restructure`, `part-prepayment`, `preclosure`."""
+    effective_on: str
+    instalment_paise: int
+    apr_percent: str
+    rows: list[dict[str, Any]]
+    """`number, due_on, days, opening_paise, principal_paise, interest_paise, fee_paise, total_paise, closing_paise`."""
+    terms: dict[str, Any]
+    """The terms that these rows follow from."""
+    accrued_paise: int = 0
+    """Interest of the days before `effective_on` that is inside the first new row."""
+
+
+# --- Mandates ------------------------------------------------------------------------------------------------
+
+
+@stored_as("loan.mandate-registered.v1")
+class MandateRegistered(LoanEvent):
+    """A mandate (standing debit authority) is known for this loan and used from now on."""
+
+    mandate: dict[str, Any]
+    command_id: str = ""
+
+
+@stored_as("loan.mandate-changed.v1")
+class MandateChanged(LoanEvent):
+    """The mandate's status moved: active, rejected, cancelled, paused or expired."""
+
+    mandate_id: str
+    status: str
+    code: str = ""
+    reason: str = ""
+
+
+# --- Instalments and debits ----------------------------------------------------------------------------------
+
+
+@stored_as("loan.debit-notified.v1")
+class DebitNotified(LoanEvent):
+    """The borrower is told of a coming debit (24 hours ahead where the rail demands it, servicing rule 29)."""
+
+    number: int
+    attempt: int
+    amount_paise: int
+    debit_at: str
+    rail: str
+
+
+@stored_as("loan.instalment-due.v1")
+class InstalmentDue(LoanEvent):
+    """An instalment's day came: its interest and fees are owed from now on."""
+
+    number: int
+    due_on: str
+    principal_paise: int
+    interest_paise: int
+    fee_paise: int
+    fee_gst_paise: int = 0
+    capitalised_paise: int = 0
+    """Interest of the period that joins the principal (moratorium with `capitalise`)."""
+
+
+@stored_as("loan.excess-applied.v1")
+class ExcessApplied(LoanEvent):
+    """Money held for the borrower settled what fell due, before any debit was asked for (servicing rule 12)."""
+
+    value_on: str
+    paise: int
+    lines: list[Line]
+
+
+@stored_as("loan.debit-attempted.v1")
+class DebitAttempted(LoanEvent):
+    """The gateway was asked to debit the borrower. The instruction's id is loan:instalment:attempt."""
+
+    instruction_id: str
+    number: int
+    attempt: int
+    amount_paise: int
+    mandate_id: str
+    rail: str
+    gateway: str
+    bank: str
+    due_on: str
+    reason: str
+
+
+@stored_as("loan.debit-succeeded.v1")
+class DebitSucceeded(LoanEvent):
+    """Money came in by a debit (all that was asked for, or less)."""
+
+    instruction_id: str
+    number: int
+    attempt: int
+    asked_paise: int
+    """0 when Qist had not asked: the money is real all the same."""
+    amount_paise: int
+    value_on: str
+    reference: str
+    rail: str
+    gateway: str
+    bank: str
+    lines: list[Line]
+
+
+@stored_as("loan.debit-failed.v1")
+class DebitFailed(LoanEvent):
+    """A debit brought nothing. `failure_class` is soft (no funds today), hard (never by this path) or technical."""
+
+    instruction_id: str
+    number: int
+    attempt: int
+    amount_paise: int
+    code: str
+    failure_class: str
+    action: str
+    """What the code table advises: retry_after_funds, retry, alternate_rail, fix_mandate, stop, investigate."""
+    meaning: str
+    value_on: str
+    rail: str
+    gateway: str
+    bank: str
+    reference: str = ""
+
+
+@stored_as("loan.debit-pending.v1")
+class DebitPending(LoanEvent):
+    """The bank has not decided yet: neither success nor failure, no charge, no new attempt (servicing rule 34)."""
+
+    instruction_id: str
+    number: int
+    attempt: int
+    code: str
+    meaning: str
+
+
+@stored_as("loan.retry-scheduled.v1")
+class RetryScheduled(LoanEvent):
+    """Another attempt was decided, with the reason; replay never decides it again."""
+
+    number: int
+    attempt: int
+    at: str
+    reason: str
+    alternatives: list[dict[str, Any]]
+    """Other moments that were weighed: `at`, `why_not`. Since version 2."""
+
+    class_version: ClassVar[int] = 2
+
+    @staticmethod
+    def upcast_v1_v2(state: dict[str, Any]) -> None:
+        """Version 1 kept only the chosen moment."""
+        state["alternatives"] = []
+
+
+@stored_as("loan.collection-exhausted.v1")
+class CollectionExhausted(LoanEvent):
+    """No further automatic debit for this instalment: why, and what a person should do."""
+
+    number: int
+    attempts: int
+    reason: str
+    next_step: str
+
+
+@stored_as("loan.debit-outcome-overdue.v1")
+class DebitOutcomeOverdue(LoanEvent):
+    """The gateway has not answered in time. The outcome is unknown: nothing is asked for twice."""
+
+    instruction_id: str
+    number: int
+    attempt: int
+
+
+# --- Money in by other ways ----------------------------------------------------------------------------------
+
+
+@stored_as("loan.payment-received.v1")
+class PaymentReceived(LoanEvent):
+    """The borrower paid by transfer, UPI, cash, card or link."""
+
+    reference: str
+    method: str
+    amount_paise: int
+    value_on: str
+    intent: str
+    lines: list[Line]
+    command_id: str = ""
+
+
+@stored_as("loan.receipt-reversed.v1")
+class ReceiptReversed(LoanEvent):
+    """Money that was credited was taken back (a bounced cheque, a reversed debit). It counts as never received."""
+
+    reference: str
+    amount_paise: int
+    value_on: str
+    source: str
+    """`debit` or `payment`."""
+    reason: str
+    lines: list[Line]
+    """What is undone (negative): money settles the oldest first, so without this receipt the newest is unpaid again."""
+
+
+# --- Charges -------------------------------------------------------------------------------------------------
+
+
+@stored_as("loan.charge-levied.v1")
+class ChargeLevied(LoanEvent):
+    """A charge is owed. Penal charges bear no GST and no interest (servicing rule 25)."""
+
+    charge_id: str
+    kind: str
+    """`bounce`, `penal`, `preclosure`, or a name from the product's table of charges."""
+    amount_paise: int
+    gst_paise: int
+    due_on: str
+    number: int
+    """The instalment that it belongs to; 0 for none."""
+    reason: str
+    command_id: str = ""
+
+
+@stored_as("loan.charge-waived.v1")
+class ChargeWaived(LoanEvent):
+    """The lender gives up what is unpaid of a charge, or a part of it."""
+
+    charge_id: str
+    paise: int
+    reason: str
+    command_id: str = ""
+
+
+# --- Changes -------------------------------------------------------------------------------------------------
+
+
+@stored_as("loan.restructured.v1")
+class Restructured(LoanEvent):
+    """New terms were agreed; the `EmiScheduled` that follows has the new rows."""
+
+    effective_on: str
+    changes: dict[str, Any]
+    """What was asked for: any of `instalments`, `instalment_paise`, `annual_rate_percent`, `capitalise_arrears`."""
+    principal_paise: int
+    """Carried into the new schedule, capitalised interest included."""
+    capitalised_paise: int
+    """Overdue interest that joined the principal (penal charges never do)."""
+    reason: str
+    command_id: str = ""
+
+
+@stored_as("loan.principal-prepaid.v1")
+class PrincipalPrepaid(LoanEvent):
+    """A part of the principal was paid ahead; the `EmiScheduled` that follows has the new rows."""
+
+    amount_paise: int
+    value_on: str
+    choice: str
+    """`reduce_tenure` or `reduce_emi`."""
+    reference: str
+
+
+@stored_as("loan.collection-paused.v1")
+class CollectionPaused(LoanEvent):
+    """No debit until that day (dispute, calamity, bereavement)."""
+
+    until: str
+    reason: str
+    command_id: str = ""
+
+
+# --- Standing ------------------------------------------------------------------------------------------------
+
+
+@stored_as("loan.delinquency-changed.v1")
+class DelinquencyChanged(LoanEvent):
+    """The loan crossed a threshold of days past due, or came back."""
+
+    on: str
+    dpd: int
+    bucket: str
+    classification: str
+    """`standard`, `SMA-0`, `SMA-1`, `SMA-2` or `NPA`."""
+    oldest_due_on: str
+    overdue_paise: int
+
+
+@stored_as("loan.case-opened.v1")
+class CaseOpened(LoanEvent):
+    """Work for a person."""
+
+    case_id: str
+    kind: str
+    reason: str
+    number: int = 0
+
+
+# --- The end -------------------------------------------------------------------------------------------------
+
+
+@stored_as("loan.preclosure-quoted.v1")
+class PreclosureQuoted(LoanEvent):
+    """What closes the loan, part by part, until when, and what a day more costs."""
+
+    quote_id: str
+    on: str
+    valid_until: str
+    parts: dict[str, int]
+    total_paise: int
+    per_diem_paise: int
+    command_id: str = ""
+
+
+@stored_as("loan.written-off.v1")
+class WrittenOff(LoanEvent):
+    """The lender no longer expects this money; recovery stays possible."""
+
+    on: str
+    principal_paise: int
+    interest_paise: int
+    charges_paise: int
+    reason: str
+    command_id: str = ""
+
+
+@stored_as("loan.refund-instructed.v1")
+class RefundInstructed(LoanEvent):
+    """Money owed back to the borrower is on its way."""
+
+    instruction_id: str
+    amount_paise: int
+    reason: str
+    account_token: str
+
+
+@stored_as("loan.refund-settled.v1")
+class RefundSettled(LoanEvent):
+    """The refund reached the borrower."""
+
+    instruction_id: str
+    amount_paise: int
+    value_on: str
+    reference: str
+
+
+@stored_as("loan.refund-failed.v1")
+class RefundFailed(LoanEvent):
+    """The refund did not reach the borrower, or came back; it is still owed."""
+
+    instruction_id: str
+    amount_paise: int
+    code: str
+    reason: str
+    returned: bool = False
+
+
+@stored_as("loan.reopened.v1")
+class Reopened(LoanEvent):
+    """Money that had closed the loan was taken back: something is owed again."""
+
+    on: str
+    reason: str
+
+
+@stored_as("loan.closed.v1")
+class Closed(LoanEvent):
+    """Nothing is owed any more."""
+
+    on: str
+    kind: str
+    """`paid`, `preclosed`, `cancelled`."""
+    refund_paise: int
+    """Excess that goes back to the borrower."""

@@ -1,0 +1,93 @@
+"""One message, one decision: catch up with time, decide, let consequences follow, check. The domain's front door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from domain import commands as c
+from domain.agenda import next_task
+from domain.decisions import debits, disbursal, payments, preclosure, terms_change, upkeep
+from domain.decisions.rules import Rules
+from domain.decisions.standing import stand
+from domain.ensure import ensure
+from domain.events import LoanBooked, LoanEvent
+from domain.loan import Loan
+from domain.refusals import Refused, Repeated
+
+Decider = Callable[[Any, Any, datetime, Rules], Iterator[LoanEvent]]
+
+DECIDE: dict[type[Any], Decider] = {
+    c.SettlePayout: disbursal.settle_payout,
+    c.FailPayout: disbursal.fail_payout,
+    c.RecordDebitSuccess: debits.record_success,
+    c.RecordDebitFailure: debits.record_failure,
+    c.ReverseReceipt: payments.reverse,
+    c.ReceivePayment: payments.receive,
+    c.ChangeMandate: upkeep.change_mandate,
+    c.RegisterMandate: upkeep.register_mandate,
+    c.Restructure: terms_change.restructure,
+    c.LevyCharge: upkeep.levy,
+    c.Waive: upkeep.waive,
+    c.PauseCollection: upkeep.pause,
+    c.QuotePreclosure: preclosure.quote,
+    c.WriteOff: upkeep.write_off,
+}
+"""Command -> who decides it. `BookLoan` begins a life and `WakeUp` is only time: `handle` knows both."""
+
+MAX_TASKS = 20_000
+"""More tasks than any life has: reaching it means that a task does not move the loan on (a defect of ours)."""
+
+
+def handle(loan: Loan | None, command: c.Command, now: datetime, rules: Rules) -> Loan:
+    """The loan after a command, its new events pending. Raises `Refused` or `Repeated`; what time alone had asked
+    for by then is recorded all the same."""
+    match command:
+        case c.BookLoan():
+            loan = book(loan, command, now, rules)
+        case c.WakeUp():
+            assert loan is not None
+        case _:
+            assert loan is not None
+            catch_up(loan, now, rules)
+            before = loan.version
+            try:
+                perform(loan, DECIDE[type(command)](loan, command, now, rules), now)
+            except (Refused, Repeated):
+                ensure(loan.version == before, "a refusal leaves no events", loan=loan.id)
+                raise
+            perform(loan, stand(loan, now, rules), now)
+    catch_up(loan, now, rules)
+    loan.check()
+    return loan
+
+
+def book(loan: Loan | None, command: c.BookLoan, now: datetime, rules: Rules) -> Loan:
+    """The first events of a life."""
+    facts = disbursal.book(loan, command, now, rules)
+    first = next(facts)
+    assert isinstance(first, LoanBooked)
+    booked = Loan.shell(command.loan_id)
+    booked.record(first, now)
+    perform(booked, facts, now)
+    return booked
+
+
+def catch_up(loan: Loan, now: datetime, rules: Rules) -> None:
+    """Do everything that time has asked for up to now, in due order, with the business time that it was due at."""
+    for _ in range(MAX_TASKS):
+        task = next_task(loan, rules)
+        if task is None or task.at > now:
+            return
+        before = loan.version
+        perform(loan, task.run(), task.at)
+        ensure(loan.version > before, "a task moves the loan on", loan=loan.id, task=task.name, at=task.at)
+        perform(loan, stand(loan, task.at, rules), task.at)
+    ensure(False, "an agenda comes to an end", loan=loan.id)
+
+
+def perform(loan: Loan, facts: Iterator[LoanEvent], at: datetime) -> None:
+    """Record each fact as it is decided, so that the rest of the decision sees its effect."""
+    for fact in facts:
+        loan.record(fact, at)

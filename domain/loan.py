@@ -1,0 +1,687 @@
+"""The loan as it stands: a fold of its events, with questions and no rules.
+
+Events change state here and nowhere else (`evolve`), in the cheapest way and without judging: a rule that tightens
+tomorrow must not make yesterday's history unloadable. What may happen is decided in `domain/decisions/`.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from eventsourcing.domain import BaseAggregate
+
+from domain import events as e
+from domain.ensure import ensure
+from domain.events import Line, LoanEvent
+
+Key = tuple[str, int | str]
+"""What money can settle: (kind, instalment number) or (kind, charge id)."""
+
+BY_CHARGE = ("charge", "penal")
+
+
+@dataclass(slots=True)
+class Due:
+    """One amount that is owed since a day: a part of an instalment, or a charge. Paise."""
+
+    kind: str
+    of: int | str
+    due_on: date
+    rank: int
+    amount: int
+    paid: int = 0
+
+    @property
+    def unpaid(self) -> int:
+        return self.amount - self.paid
+
+    @property
+    def key(self) -> Key:
+        return self.kind, self.of
+
+    def order(self) -> tuple[date, int]:
+        """Oldest first, and within a day by the product's waterfall."""
+        return self.due_on, self.rank
+
+
+@dataclass(slots=True)
+class Receipt:
+    """Money that came in, and whether it was taken back."""
+
+    reference: str
+    source: str
+    amount: int
+    value_on: date
+    arrived: int
+    directed: bool = False
+    """It settled something by its own intent (prepayment, recovery, refund): re-allocation leaves it alone."""
+    reversed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An instalment as scheduled. Paise."""
+
+    number: int
+    due_on: date
+    days: int
+    opening: int
+    principal: int
+    interest: int
+    fee: int
+    total: int
+    closing: int
+
+    @classmethod
+    def load(cls, row: dict[str, Any]) -> Row:
+        return cls(
+            row["number"],
+            date.fromisoformat(row["due_on"]),
+            row["days"],
+            row["opening_paise"],
+            row["principal_paise"],
+            row["interest_paise"],
+            row["fee_paise"],
+            row["total_paise"],
+            row["closing_paise"],
+        )
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            "number": self.number,
+            "due_on": self.due_on.isoformat(),
+            "days": self.days,
+            "opening_paise": self.opening,
+            "principal_paise": self.principal,
+            "interest_paise": self.interest,
+            "fee_paise": self.fee,
+            "total_paise": self.total,
+            "closing_paise": self.closing,
+        }
+
+
+@dataclass(slots=True)
+class InFlight:
+    """A debit that was asked for and not answered yet."""
+
+    number: int
+    attempt: int
+    amount: int
+    at: datetime
+    overdue: bool = False
+
+
+@dataclass(slots=True)
+class Tranche:
+    """A part of the principal and what became of its payout."""
+
+    on: date
+    amount: int
+    status: str = "planned"
+    """`planned`, `instructed`, `settled`, `failed`."""
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class Opportunity:
+    """A debit attempt to come. `at` None = the product's hour on the due day."""
+
+    attempt: int
+    at: datetime | None = None
+
+
+class Loan(BaseAggregate[str]):
+    """One loan: an aggregate of the eventsourcing library whose id is the loan's id."""
+
+    TOPIC = "loan"
+
+    _id: str
+    _version: int
+
+    @classmethod
+    def shell(cls, loan_id: str) -> Loan:
+        """A loan to which nothing has happened."""
+        loan = cls.__new__(cls)
+        loan.__base_init__(loan_id, 0, None)  # type: ignore[arg-type]
+        loan.stage = "booked"
+        loan.tranches = []
+        loan.payouts = {}
+        loan.rows = []
+        loan.due_rows = 0
+        loan.schedule_version = 0
+        loan.schedule_reason = ""
+        loan.instalment_paise = 0
+        loan.apr_percent = ""
+        loan.dues = []
+        loan.due_by_key = {}
+        loan.settled_dues = 0
+        loan.ranks = {}
+        loan.principal_paise = 0
+        loan.disbursed_paise = 0
+        loan.disbursed_on = None
+        loan.accrual_from = None
+        loan.accrual_carried = 0
+        loan.received_paise = 0
+        loan.settled_paise = 0
+        loan.excess_paise = 0
+        loan.refund_due_paise = 0
+        loan.refunds = {}
+        loan.receipts = {}
+        loan.last_value_on = None
+        loan.written_off_paise = 0
+        loan.in_flight = {}
+        loan.outcomes = {}
+        loan.opportunities = {}
+        loan.attempts = {}
+        loan.notified = {}
+        loan.bounced = set()
+        loan.paused_until = None
+        loan.classification = "standard"
+        loan.bucket = ""
+        loan.threshold = 0
+        loan.oldest_due_on = None
+        loan.charges = 0
+        loan.cases = 0
+        loan.command_ids = set()
+        loan.quote = None
+        loan.closed_on = None
+        loan.closing = ""
+        return loan
+
+    stage: str
+    """`booked` (money not out), `active`, `closed`, `written_off`, `cancelled`."""
+    borrower_id: str
+    product: str
+    product_version: int
+    terms: dict[str, Any]
+    booked_terms: dict[str, Any]
+    request_hash: str
+    segment: str
+    salary_day: int
+    language: str
+    payout: dict[str, Any]
+    mandate: dict[str, Any]
+    deductions: list[dict[str, Any]]
+    tranches: list[Tranche]
+    payouts: dict[str, int]
+    """Payout instruction -> index of its tranche."""
+    rows: list[Row]
+    due_rows: int
+    """How many rows, from the first, have fallen due."""
+    schedule_version: int
+    schedule_reason: str
+    instalment_paise: int
+    apr_percent: str
+    dues: list[Due]
+    """What has been owed so far, in the order in which money settles it."""
+    due_by_key: dict[Key, Due]
+    settled_dues: int
+    """So many dues, from the first, are known to be paid: where allocation starts."""
+    ranks: dict[str, int]
+    principal_paise: int
+    """Outstanding, due or not."""
+    disbursed_paise: int
+    disbursed_on: date | None
+    accrual_from: date | None
+    """Interest that is not due yet runs since this day (excluded)..."""
+    accrual_carried: int
+    """... on top of what had accrued before it, when the schedule changed inside a period."""
+    received_paise: int
+    """All money in, reversed receipts taken off."""
+    settled_paise: int
+    """Of that: what settled dues, prepaid principal or was recovered."""
+    excess_paise: int
+    """Of that: held for the borrower."""
+    refund_due_paise: int
+    """Of that: owed back, or already sent back."""
+    refunds: dict[str, int]
+    receipts: dict[str, Receipt]
+    last_value_on: date | None
+    written_off_paise: int
+    in_flight: dict[str, InFlight]
+    outcomes: dict[str, str]
+    """Answered instructions: `succeeded:AMOUNT` or `failed:CODE`."""
+    opportunities: dict[int, Opportunity]
+    attempts: dict[int, int]
+    notified: dict[int, int]
+    bounced: set[int]
+    """Instalments that have had their bounce charge."""
+    paused_until: date | None
+    classification: str
+    bucket: str
+    threshold: int
+    """The last days-past-due threshold that was crossed."""
+    oldest_due_on: date | None
+    charges: int
+    cases: int
+    command_ids: set[str]
+    quote: dict[str, Any] | None
+    closed_on: date | None
+    closing: str
+
+    # --- recording -------------------------------------------------------------------------------------------
+
+    def record(self, fact: LoanEvent, at: datetime) -> None:
+        """Stamp a decided fact, apply it, and keep it for the log."""
+        fact.__dict__.update(originator_id=self._id, originator_version=self._version + 1, timestamp=at)
+        self.evolve(fact)
+        self._pending_events.append(fact)  # type: ignore[arg-type]
+
+    def take_events(self) -> list[LoanEvent]:
+        """The facts recorded since the last call. (The library's `collect_events` pops them one by one.)"""
+        taken = self._pending_events
+        self._pending_events = []
+        return taken  # type: ignore[return-value]
+
+    def evolve(self, event: LoanEvent) -> None:
+        """Fold one event."""
+        EVOLVE[type(event)](self, event)
+        self._version = event.originator_version
+        self._modified_on = event.timestamp
+
+    # --- questions -------------------------------------------------------------------------------------------
+
+    @property
+    def known_at(self) -> datetime:
+        """When the loan last changed."""
+        return self._modified_on
+
+    @property
+    def next_row(self) -> Row | None:
+        """The first instalment that is not due yet."""
+        return self.rows[self.due_rows] if self.due_rows < len(self.rows) else None
+
+    def open_dues(self) -> Iterator[Due]:
+        """What is owed and unpaid, in the order in which money settles it."""
+        dues = self.dues
+        start = self.settled_dues
+        while start < len(dues) and dues[start].paid >= dues[start].amount:
+            start += 1
+        self.settled_dues = start
+        for index in range(start, len(dues)):
+            due = dues[index]
+            if due.amount > due.paid:
+                yield due
+
+    def payable_paise(self) -> int:
+        """Owed by now and unpaid."""
+        return sum(due.unpaid for due in self.open_dues())
+
+    def in_flight_paise(self) -> int:
+        return sum(debit.amount for debit in self.in_flight.values())
+
+    def unpaid_of(self, *kinds: str) -> int:
+        return sum(due.unpaid for due in self.open_dues() if due.kind in kinds)
+
+    def oldest_unpaid(self, tolerance_paise: int) -> date | None:
+        """The oldest due date with more than the tolerance unpaid (servicing rule 19)."""
+        day: date | None = None
+        unpaid = 0
+        for due in self.open_dues():
+            if due.due_on != day:
+                day, unpaid = due.due_on, 0
+            unpaid += due.unpaid
+            if unpaid > tolerance_paise:
+                return day
+        return None
+
+    def principal_not_due(self) -> int:
+        """Principal that no row before today has made payable."""
+        return self.principal_paise - self.unpaid_of("principal")
+
+    def receipt(self, reference: str) -> Receipt | None:
+        """By the payer's or gateway's reference, or a debit's instruction id."""
+        for key in (f"payment:{reference}", f"debit:{reference}"):
+            if key in self.receipts:
+                return self.receipts[key]
+        return next((r for r in self.receipts.values() if r.reference == reference), None)
+
+    def check(self) -> None:
+        """What must hold after every decision; broken means a defect of ours, and nothing is committed."""
+        ensure(
+            self.received_paise == self.settled_paise + self.excess_paise + self.refund_due_paise,
+            "every rupee that came in is accounted for once",
+            loan=self._id,
+            received=self.received_paise,
+            settled=self.settled_paise,
+            excess=self.excess_paise,
+            refund=self.refund_due_paise,
+        )
+        ensure(self.excess_paise >= 0, "excess is never negative", loan=self._id, excess=self.excess_paise)
+        ensure(
+            self.principal_paise >= 0,
+            "principal outstanding is never negative",
+            loan=self._id,
+            principal=self.principal_paise,
+        )
+
+    # --- folding ---------------------------------------------------------------------------------------------
+
+    def _owe(self, due: Due) -> None:
+        """Add an amount to what is owed; a zero amount is nothing."""
+        if due.amount == 0:
+            return
+        self.due_by_key[due.key] = due
+        if self.dues and due.order() < self.dues[-1].order():
+            insort(self.dues, due, key=Due.order)
+            self.settled_dues = 0
+        else:
+            self.dues.append(due)
+
+    def _settle(self, lines: Iterable[Line]) -> None:
+        """Apply what an amount settled. Lines may be negative (a correction, a reversal)."""
+        for line in lines:
+            paise: int = line["paise"]
+            kind: str = line["for"]
+            match kind:
+                case "excess":
+                    self.excess_paise += paise
+                    continue
+                case "refund":
+                    self.refund_due_paise += paise
+                    continue
+                case "prepayment":
+                    self.principal_paise -= paise
+                case "recovery":
+                    pass
+                case _:
+                    due = self.due_by_key[kind, line["charge_id"] if kind in BY_CHARGE else line["number"]]
+                    due.paid += paise
+                    if kind == "principal":
+                        self.principal_paise -= paise
+                    if paise < 0:
+                        self.settled_dues = 0
+            self.settled_paise += paise
+
+    def _receive(
+        self, key: str, reference: str, source: str, amount: int, value_on: str, lines: list[Line]
+    ) -> None:
+        day = date.fromisoformat(value_on)
+        directed = any(line["for"] in ("prepayment", "recovery", "refund") for line in lines)
+        self.receipts[key] = Receipt(reference, source, amount, day, len(self.receipts), directed)
+        self.received_paise += amount
+        self._settle(lines)
+        if self.last_value_on is None or day > self.last_value_on:
+            self.last_value_on = day
+
+    def on_booked(self, event: e.LoanBooked) -> None:
+        self.borrower_id = event.borrower_id
+        self.product = event.product
+        self.product_version = event.product_version
+        self.terms = self.booked_terms = event.terms
+        self.request_hash = event.request_hash
+        self.ranks = {kind: rank for rank, kind in enumerate(event.waterfall)}
+        self.segment = event.segment
+        self.salary_day = event.salary_day
+        self.language = event.language
+        self.payout = event.payout
+        self.mandate = dict(event.mandate)
+        later = [
+            Tranche(date.fromisoformat(tranche["on"]), tranche["amount_paise"])
+            for tranche in event.terms.get("tranches") or ()
+        ]
+        first = Tranche(date.fromisoformat(event.terms["disburse_on"]), event.financed_paise)
+        self.deductions = event.deductions
+        self.tranches = [first, *later]
+
+    def on_payout_instructed(self, event: e.PayoutInstructed) -> None:
+        tranche = self.tranches[event.tranche]
+        tranche.status = "instructed"
+        tranche.tries += 1
+        self.payouts[event.instruction_id] = event.tranche
+
+    def on_payout_failed(self, event: e.PayoutFailed) -> None:
+        tranche = self.tranches[event.tranche]
+        if event.returned:
+            self.principal_paise -= tranche.amount
+            self.disbursed_paise -= tranche.amount
+            if event.tranche == 0:
+                self.stage = "booked"
+                self.disbursed_on = None
+        tranche.status = "failed"
+        self.outcomes[event.instruction_id] = f"failed:{event.code}"
+
+    def on_disbursed(self, event: e.Disbursed) -> None:
+        self.tranches[event.tranche].status = "settled"
+        self.principal_paise += event.amount_paise
+        self.disbursed_paise += event.amount_paise
+        if event.tranche == 0:
+            self.stage = "active"
+            self.disbursed_on = self.accrual_from = date.fromisoformat(event.value_on)
+        if event.instruction_id:
+            self.outcomes[event.instruction_id] = f"succeeded:{event.net_paise}"
+
+    def on_scheduled(self, event: e.EmiScheduled) -> None:
+        self.schedule_version = event.schedule_version
+        self.schedule_reason = event.reason
+        self.instalment_paise = event.instalment_paise
+        self.apr_percent = event.apr_percent
+        self.terms = event.terms
+        self.rows[self.due_rows :] = [Row.load(row) for row in event.rows]
+        effective_on = date.fromisoformat(event.effective_on)
+        if self.disbursed_on is not None and self.rows[self.due_rows].due_on > effective_on:
+            self.accrual_from = effective_on
+            self.accrual_carried = event.accrued_paise
+
+    def on_mandate_registered(self, event: e.MandateRegistered) -> None:
+        self.mandate = dict(event.mandate)
+        self._done(event.command_id)
+
+    def on_mandate_changed(self, event: e.MandateChanged) -> None:
+        self.mandate["status"] = event.status
+
+    def on_notified(self, event: e.DebitNotified) -> None:
+        self.notified[event.number] = event.attempt
+
+    def on_instalment_due(self, event: e.InstalmentDue) -> None:
+        day = date.fromisoformat(event.due_on)
+        self.due_rows += 1
+        self.accrual_from, self.accrual_carried = day, 0
+        self.principal_paise += event.capitalised_paise
+        for kind, amount in (
+            ("interest", event.interest_paise),
+            ("principal", event.principal_paise),
+            ("fee", event.fee_paise),
+        ):
+            self._owe(Due(kind, event.number, day, self.ranks[kind], amount))
+        self.opportunities[event.number] = Opportunity(1)
+
+    def on_excess_applied(self, event: e.ExcessApplied) -> None:
+        self.excess_paise -= event.paise
+        self._settle(event.lines)
+
+    def on_attempted(self, event: e.DebitAttempted) -> None:
+        self.attempts[event.number] = event.attempt
+        self.opportunities.pop(event.number, None)
+        self.in_flight[event.instruction_id] = InFlight(
+            event.number, event.attempt, event.amount_paise, event.timestamp
+        )
+
+    def _answered(self, instruction_id: str, number: int, attempt: int, outcome: str) -> None:
+        self.in_flight.pop(instruction_id, None)
+        self.outcomes[instruction_id] = outcome
+        if attempt > self.attempts.get(number, 0):
+            self.attempts[number] = attempt
+            self.opportunities.pop(number, None)
+
+    def on_debit_succeeded(self, event: e.DebitSucceeded) -> None:
+        self._answered(event.instruction_id, event.number, event.attempt, f"succeeded:{event.amount_paise}")
+        self._receive(
+            f"debit:{event.instruction_id}",
+            event.reference,
+            "debit",
+            event.amount_paise,
+            event.value_on,
+            event.lines,
+        )
+
+    def on_debit_failed(self, event: e.DebitFailed) -> None:
+        self._answered(event.instruction_id, event.number, event.attempt, f"failed:{event.code}")
+
+    def on_retry_scheduled(self, event: e.RetryScheduled) -> None:
+        self.opportunities[event.number] = Opportunity(event.attempt, datetime.fromisoformat(event.at))
+
+    def on_exhausted(self, event: e.CollectionExhausted) -> None:
+        self.opportunities.pop(event.number, None)
+
+    def on_outcome_overdue(self, event: e.DebitOutcomeOverdue) -> None:
+        self.in_flight[event.instruction_id].overdue = True
+
+    def on_payment_received(self, event: e.PaymentReceived) -> None:
+        self._receive(
+            f"payment:{event.reference}",
+            event.reference,
+            "payment",
+            event.amount_paise,
+            event.value_on,
+            event.lines,
+        )
+        self._done(event.command_id)
+
+    def on_receipt_reversed(self, event: e.ReceiptReversed) -> None:
+        receipt = self.receipt(event.reference)
+        ensure(receipt is not None, "a reversal names a receipt", loan=self._id, reference=event.reference)
+        if receipt is not None:
+            receipt.reversed = True
+        self.received_paise -= event.amount_paise
+        self._settle(event.lines)
+
+    def on_charge_levied(self, event: e.ChargeLevied) -> None:
+        self.charges += 1
+        kind = "penal" if event.kind == "penal" else "charge"
+        day = date.fromisoformat(event.due_on)
+        amount = event.amount_paise + event.gst_paise
+        self._owe(Due(kind, event.charge_id, day, self.ranks[kind], amount))
+        if event.kind == "bounce":
+            self.bounced.add(event.number)
+        self._done(event.command_id)
+
+    def on_charge_waived(self, event: e.ChargeWaived) -> None:
+        due = self.charge(event.charge_id)
+        ensure(due is not None, "a waiver names a charge", loan=self._id, charge=event.charge_id)
+        if due is not None:
+            due.amount -= event.paise
+        self._done(event.command_id)
+
+    def charge(self, charge_id: str) -> Due | None:
+        return self.due_by_key.get(("charge", charge_id)) or self.due_by_key.get(("penal", charge_id))
+
+    def on_restructured(self, event: e.Restructured) -> None:
+        if event.capitalised_paise:
+            for due in self.open_dues():
+                if due.kind == "interest":
+                    due.amount = due.paid
+            self.principal_paise += event.capitalised_paise
+        if event.changes.get("capitalise_arrears"):
+            for due in self.open_dues():
+                if due.kind == "principal":
+                    due.amount = due.paid
+        self.settled_dues = 0
+        self._done(event.command_id)
+
+    def on_prepaid(self, event: e.PrincipalPrepaid) -> None:
+        pass
+
+    def on_paused(self, event: e.CollectionPaused) -> None:
+        self.paused_until = date.fromisoformat(event.until)
+        self._done(event.command_id)
+
+    def on_delinquency(self, event: e.DelinquencyChanged) -> None:
+        self.classification = event.classification
+        self.bucket = event.bucket
+        self.threshold = event.dpd
+        self.oldest_due_on = date.fromisoformat(event.oldest_due_on) if event.oldest_due_on else None
+
+    def on_case(self, event: e.CaseOpened) -> None:
+        self.cases += 1
+
+    def on_quoted(self, event: e.PreclosureQuoted) -> None:
+        self.quote = {
+            "quote_id": event.quote_id,
+            "on": event.on,
+            "valid_until": event.valid_until,
+            "parts": event.parts,
+            "total_paise": event.total_paise,
+            "per_diem_paise": event.per_diem_paise,
+        }
+        self._done(event.command_id)
+
+    def on_written_off(self, event: e.WrittenOff) -> None:
+        self.stage = "written_off"
+        self.written_off_paise = event.principal_paise + event.interest_paise + event.charges_paise
+        self.principal_paise -= event.principal_paise
+        for due in self.open_dues():
+            due.amount = due.paid
+        self.opportunities.clear()
+        self._done(event.command_id)
+
+    def on_refund_instructed(self, event: e.RefundInstructed) -> None:
+        self.refunds[event.instruction_id] = event.amount_paise
+
+    def on_refund_settled(self, event: e.RefundSettled) -> None:
+        self.outcomes[event.instruction_id] = f"succeeded:{event.amount_paise}"
+
+    def on_refund_failed(self, event: e.RefundFailed) -> None:
+        self.outcomes[event.instruction_id] = f"failed:{event.code}"
+
+    def on_closed(self, event: e.Closed) -> None:
+        self.stage = "cancelled" if event.kind == "cancelled" else "closed"
+        self.closing = event.kind
+        self.closed_on = date.fromisoformat(event.on)
+        self.excess_paise -= event.refund_paise
+        self.refund_due_paise += event.refund_paise
+        self.opportunities.clear()
+
+    def on_reopened(self, event: e.Reopened) -> None:
+        self.stage = "active"
+        self.closed_on = None
+        self.closing = ""
+
+    def on_debit_pending(self, event: e.DebitPending) -> None:
+        pass
+
+    def _done(self, command_id: str) -> None:
+        if command_id:
+            self.command_ids.add(command_id)
+
+
+EVOLVE: dict[type[LoanEvent], Callable[[Loan, Any], None]] = {
+    e.LoanBooked: Loan.on_booked,
+    e.PayoutInstructed: Loan.on_payout_instructed,
+    e.PayoutFailed: Loan.on_payout_failed,
+    e.Disbursed: Loan.on_disbursed,
+    e.EmiScheduled: Loan.on_scheduled,
+    e.MandateRegistered: Loan.on_mandate_registered,
+    e.MandateChanged: Loan.on_mandate_changed,
+    e.DebitNotified: Loan.on_notified,
+    e.InstalmentDue: Loan.on_instalment_due,
+    e.ExcessApplied: Loan.on_excess_applied,
+    e.DebitAttempted: Loan.on_attempted,
+    e.DebitSucceeded: Loan.on_debit_succeeded,
+    e.DebitFailed: Loan.on_debit_failed,
+    e.DebitPending: Loan.on_debit_pending,
+    e.RetryScheduled: Loan.on_retry_scheduled,
+    e.CollectionExhausted: Loan.on_exhausted,
+    e.DebitOutcomeOverdue: Loan.on_outcome_overdue,
+    e.PaymentReceived: Loan.on_payment_received,
+    e.ReceiptReversed: Loan.on_receipt_reversed,
+    e.ChargeLevied: Loan.on_charge_levied,
+    e.ChargeWaived: Loan.on_charge_waived,
+    e.Restructured: Loan.on_restructured,
+    e.PrincipalPrepaid: Loan.on_prepaid,
+    e.CollectionPaused: Loan.on_paused,
+    e.DelinquencyChanged: Loan.on_delinquency,
+    e.CaseOpened: Loan.on_case,
+    e.PreclosureQuoted: Loan.on_quoted,
+    e.WrittenOff: Loan.on_written_off,
+    e.RefundInstructed: Loan.on_refund_instructed,
+    e.RefundSettled: Loan.on_refund_settled,
+    e.RefundFailed: Loan.on_refund_failed,
+    e.Closed: Loan.on_closed,
+    e.Reopened: Loan.on_reopened,
+}
+"""Event -> how it changes the loan; a test proves that the whole catalogue is here."""

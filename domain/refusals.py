@@ -1,0 +1,100 @@
+"""Every way in which the rules say no, each a phrase that tells the caller what is wrong, and what to do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+
+class Refusal(StrEnum):
+    """The catalogue. The value is stable (dead letters, HTTP problems and the CLI show it)."""
+
+    # the message
+    malformed = "malformed"
+    unknown_type = "unknown_type"
+    missing_type = "missing_type"
+    loan_id_invalid = "loan_id_invalid"
+    # already there, but different
+    loan_exists_with_other_content = "loan_exists_with_other_content"
+    reference_used_with_other_content = "reference_used_with_other_content"
+    outcome_contradicts_the_settled_one = "outcome_contradicts_the_settled_one"
+    # booking
+    product_unknown = "product_unknown"
+    terms_invalid = "terms_invalid"
+    instalment_differs = "instalment_differs"
+    # money
+    amount_must_be_positive = "amount_must_be_positive"
+    value_date_in_the_future = "value_date_in_the_future"
+    value_date_before_disbursal = "value_date_before_disbursal"
+    receipt_unknown = "receipt_unknown"
+    reversal_amount_differs = "reversal_amount_differs"
+    reversal_needs_a_person = "reversal_needs_a_person"
+    instruction_unknown = "instruction_unknown"
+    # state
+    loan_not_disbursed = "loan_not_disbursed"
+    loan_closed = "loan_closed"
+    loan_written_off_use_record_recovery = "loan_written_off_use_record_recovery"
+    loan_not_written_off = "loan_not_written_off"
+    mandate_unknown = "mandate_unknown"
+    charge_unknown = "charge_unknown"
+    # limits
+    charge_not_in_product = "charge_not_in_product"
+    waiver_exceeds_unpaid = "waiver_exceeds_unpaid"
+    prepayment_exceeds_principal = "prepayment_exceeds_principal"
+    prepayment_below_arrears = "prepayment_below_arrears"
+    nothing_to_change = "nothing_to_change"
+    instalment_below_interest = "instalment_below_interest"
+    effective_date_not_ahead = "effective_date_not_ahead"
+
+
+EXPLAINED: dict[Refusal, str] = {
+    Refusal.malformed: "The record is not what its type says. Correct the named field and send it again.",
+    Refusal.unknown_type: "This topic does not carry this type of message.",
+    Refusal.missing_type: "The record has no ce_type header. Send CloudEvents 1.0 in binary mode.",
+    Refusal.loan_id_invalid: "A loan id is 1 to 64 of A-Z a-z 0-9 . _ -.",
+    Refusal.loan_exists_with_other_content: "This loan exists with other terms. Send a restructuring, or a new loan id.",
+    Refusal.reference_used_with_other_content: "This reference was booked with another amount or value date.",
+    Refusal.outcome_contradicts_the_settled_one: "This instruction was settled with another outcome. Check with the gateway.",
+    Refusal.product_unknown: "There is no such product. Add its TOML file, or correct the name.",
+    Refusal.terms_invalid: "The terms cannot make a schedule.",
+    Refusal.instalment_differs: "The instalment that the LOS believes differs from the computed one by more than the product allows.",
+    Refusal.amount_must_be_positive: "An amount is a positive whole number of paise.",
+    Refusal.value_date_in_the_future: "Money cannot count from a day that has not come.",
+    Refusal.value_date_before_disbursal: "Money cannot count from before the loan was paid out.",
+    Refusal.receipt_unknown: "No receipt of this loan has that reference.",
+    Refusal.reversal_amount_differs: "A reversal takes back the whole receipt: the amounts differ.",
+    Refusal.reversal_needs_a_person: "This receipt closed the loan or changed its schedule: undo that first.",
+    Refusal.instruction_unknown: "Qist never issued this instruction, and no money moved by it.",
+    Refusal.loan_not_disbursed: "The loan is not paid out yet.",
+    Refusal.loan_closed: "The loan is closed.",
+    Refusal.loan_written_off_use_record_recovery: "The loan is written off. Send record-recovery.",
+    Refusal.loan_not_written_off: "The loan is not written off. Send record-payment.",
+    Refusal.mandate_unknown: "The loan has no mandate with that id.",
+    Refusal.charge_unknown: "The loan has no charge with that id.",
+    Refusal.charge_not_in_product: "The product has no such charge; what the KFS does not show cannot be levied.",
+    Refusal.waiver_exceeds_unpaid: "More cannot be waived than is unpaid.",
+    Refusal.prepayment_exceeds_principal: "The prepayment is not below the principal that is left. Ask for a pre-closure quote.",
+    Refusal.prepayment_below_arrears: "Money settles what is overdue first; nothing is left to prepay.",
+    Refusal.nothing_to_change: "Name at least one of instalments, instalment_paise or annual_rate_percent.",
+    Refusal.instalment_below_interest: "The instalment would not cover the interest (no negative amortisation).",
+    Refusal.effective_date_not_ahead: "A change takes effect today or later.",
+}
+
+
+class Refused(Exception):
+    """The rules say no. `field` is a JSON pointer into the message where one field is at fault."""
+
+    def __init__(self, refusal: Refusal, field: str = "", **facts: Any) -> None:
+        self.refusal = refusal
+        self.field = field
+        self.facts = facts
+        super().__init__(self.sentence())
+
+    def sentence(self) -> str:
+        """The phrase, what to do, and the figures that decided."""
+        facts = ", ".join(f"{name}={value}" for name, value in self.facts.items())
+        return f"{self.refusal.value}: {EXPLAINED[self.refusal]}" + (f" ({facts})" if facts else "")
+
+
+class Repeated(Exception):
+    """The loan has done this already, with the same content: nothing more to do."""
