@@ -173,9 +173,7 @@ class EmbeddedPostgres:
         for name in ("postgres", "nobody"):
             with contextlib.suppress(KeyError):
                 return pwd.getpwnam(name)
-        raise PostgresUnusable(
-            "PostgreSQL must not run as root, and there is no account `nobody` to run it as"
-        )
+        raise PostgresUnusable("PostgreSQL must not run as root, and there is no account `nobody` to run it as")
 
     def _initialise(self, account: pwd.struct_passwd | None) -> None:
         """Make the folder, all of it or nothing: an interrupted `initdb` leaves one that looks whole."""
@@ -262,9 +260,7 @@ class EmbeddedPostgres:
         try:
             return self._password_file().read_text()
         except FileNotFoundError:
-            raise PostgresUnusable(
-                f"the password of {self.folder} is gone: {self._password_file()}"
-            ) from None
+            raise PostgresUnusable(f"the password of {self.folder} is gone: {self._password_file()}") from None
 
 
 def _binaries() -> Path:

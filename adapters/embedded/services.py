@@ -37,9 +37,7 @@ async def services(settings: Settings) -> AsyncIterator[Running]:
         database_url, bootstrap = settings.database_url, settings.kafka_bootstrap
         if database_url is None:
             port = _port(settings, "postgres_port", "PostgreSQL", notes)
-            postgres = await stack.enter_async_context(
-                EmbeddedPostgres(data_dir=settings.data_dir, port=port)
-            )
+            postgres = await stack.enter_async_context(EmbeddedPostgres(data_dir=settings.data_dir, port=port))
             embedded.append(postgres)
             database_url = postgres.url
         if bootstrap is None:
