@@ -11,6 +11,7 @@ as stored. The lengths make it unambiguous: no character can be moved from one f
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 
 GENESIS = bytes(32)
@@ -32,10 +33,15 @@ def link(
     actor: str,
 ) -> bytes:
     """The hash of one event, given the hash of the loan's event before it."""
-    occurred = occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
-    recorded = recorded_at.astimezone(UTC).isoformat(timespec="microseconds")
     told = (
-        f"{partition},{position},{version},{occurred},{recorded},{len(loan_id)}:{loan_id},{len(topic)}:{topic},"
+        f"{partition},{position},{version},{in_utc(occurred_at)},{in_utc(recorded_at)},"
+        f"{len(loan_id)}:{loan_id},{len(topic)}:{topic},"
         f"{len(causation_id)}:{causation_id},{len(correlation_id)}:{correlation_id},{len(actor)}:{actor},"
     )
     return sha256(previous + told.encode() + state).digest()
+
+
+@lru_cache(maxsize=4096)  # the events of a batch share their instants, and writing one out costs more than the digest
+def in_utc(instant: datetime) -> str:
+    """An instant as it is hashed, whatever zone it was given in."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")
