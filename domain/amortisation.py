@@ -121,9 +121,7 @@ _STEPS: Final[dict[InterestMethod, int]] = {"step_up": 1, "step_down": -1}
 
 def _with_balloon(terms: Terms, stretch: Stretch, weights: Sequence[Decimal], balloon: Paise) -> Plan:
     """All rows but the last repay down to the balloon, which is the last row's principal."""
-    head = Stretch(
-        stretch.balance, stretch.interest, stretch.regular_interest, stretch.factors[:-1], stretch.done
-    )
+    head = Stretch(stretch.balance, stretch.interest, stretch.regular_interest, stretch.factors[:-1], stretch.done)
     plan = _annuity_plan(terms, head, weights[:-1], target=balloon)
     return plan._replace(lines=[*plan.lines, Line(balloon, rounded(terms, balloon * stretch.factors[-1]))])
 
@@ -134,9 +132,7 @@ def _annuity_plan(terms: Terms, stretch: Stretch, weights: Sequence[Decimal], ta
     exact = annuity.level(0, stretch.balance, stretch.regular_interest)
     for mode, unit, notes in _roundings(terms):
         instalment = round_to_unit(exact, mode, unit)
-        amounts = [
-            instalment if weight is _ONE else round_to_unit(exact * weight, mode, unit) for weight in weights
-        ]
+        amounts = [instalment if weight is _ONE else round_to_unit(exact * weight, mode, unit) for weight in weights]
         rows, last = _paid_down(terms, stretch, amounts, target)
         if terms.level_last_instalment and terms.interest_method == "reducing":
             amounts, rows, last = _levelled(terms, stretch, amounts, rows, last, unit)
@@ -144,9 +140,7 @@ def _annuity_plan(terms: Terms, stretch: Stretch, weights: Sequence[Decimal], ta
             first = amounts[0] if len(rows) > 1 else last
             return Plan(_lines(terms, stretch, rows, target), first, notes)
     rows = list(_relevelled(terms, stretch, annuity))
-    return Plan(
-        _lines(terms, stretch, rows, target), round_to_unit(exact, terms.rounding_mode), (_RELEVELLED,)
-    )
+    return Plan(_lines(terms, stretch, rows, target), round_to_unit(exact, terms.rounding_mode), (_RELEVELLED,))
 
 
 def _roundings(terms: Terms) -> Sequence[tuple[RoundingMode, Paise, tuple[str, ...]]]:
@@ -158,9 +152,7 @@ def _roundings(terms: Terms) -> Sequence[tuple[RoundingMode, Paise, tuple[str, .
     )
 
 
-def _paid_down(
-    terms: Terms, stretch: Stretch, amounts: Sequence[Paise], target: Paise
-) -> tuple[list[_Row], Paise]:
+def _paid_down(terms: Terms, stretch: Stretch, amounts: Sequence[Paise], target: Paise) -> tuple[list[_Row], Paise]:
     """Each row's balance and interest under these instalments, and what the last row has to be."""
     mode, unit = terms.rounding_mode, terms.amount_rounding_paise
     balance, interest = stretch.balance, rounded(terms, stretch.regular_interest)
@@ -203,9 +195,7 @@ def _relevelled(terms: Terms, stretch: Stretch, annuity: _Annuity) -> Iterator[_
         yield _Row(balance, interest)
         if row == len(stretch.factors):
             return
-        instalment = round_to_unit(
-            annuity.level(row, balance, exact) * annuity.weights[row], terms.rounding_mode
-        )
+        instalment = round_to_unit(annuity.level(row, balance, exact) * annuity.weights[row], terms.rounding_mode)
         to_leave = annuity.target + stretch.rows - 1 - row
         balance -= max(min(instalment - interest, balance - to_leave), 0)
         exact = balance * stretch.factors[row]
@@ -232,9 +222,7 @@ def _fixed_instalment(terms: Terms, stretch: Stretch) -> Plan:
         interest = rounded(terms, exact)
         if instalment <= interest:
             # Rule 27: an instalment must always cover the interest; and some principal, to ever end.
-            raise TermsError(
-                "/instalment_paise", f"{instalment} does not cover a row's interest of {interest} paise"
-            )
+            raise TermsError("/instalment_paise", f"{instalment} does not cover a row's interest of {interest} paise")
         principal = min(instalment - interest, balance)
         lines.append(Line(principal, interest if lines else rounded(terms, stretch.interest)))
         balance -= principal

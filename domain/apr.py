@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from fractions import Fraction
 from typing import Final
 
@@ -15,6 +15,7 @@ __all__ = ["Flow", "nominal_apr_percent", "periodic_rate", "xirr_percent"]
 
 HUNDREDTH: Final = Decimal("0.01")
 DAYS_OF_YEAR: Final = 365
+_WIDE: Final = Context(prec=10_000, rounding=ROUND_HALF_UP)
 _CLOSE_ENOUGH: Final = Decimal("1e-14")
 _MOST_STEPS: Final = 200
 
@@ -31,14 +32,14 @@ def nominal_apr_percent(flows: Sequence[Flow], periods_per_year: Fraction, near_
     """Rate a period x periods a year, as RBI's illustration has it (KFS circular, 15 April 2024, Annex B)."""
     with localcontext(PRECISE):
         periods = Decimal(periods_per_year.numerator) / periods_per_year.denominator
-        return (periodic_rate(flows, near=near_percent / 100 / periods) * periods * 100).quantize(HUNDREDTH)
+        return _to_hundredth(periodic_rate(flows, near=near_percent / 100 / periods) * periods * 100)
 
 
 def xirr_percent(flows_by_day: Sequence[Flow], near_percent: Decimal) -> Decimal:
     """The effective yearly rate by actual days / 365 (rule 10); the flows' times are days."""
     with localcontext(PRECISE):
         daily = periodic_rate(flows_by_day, near=near_percent / 100 / DAYS_OF_YEAR)
-        return (((1 + daily) ** DAYS_OF_YEAR - 1) * 100).quantize(HUNDREDTH)
+        return _to_hundredth(((1 + daily) ** DAYS_OF_YEAR - 1) * 100)
 
 
 def periodic_rate(flows: Sequence[Flow], near: Decimal = Decimal(0)) -> Decimal:
@@ -60,6 +61,11 @@ def periodic_rate(flows: Sequence[Flow], near: Decimal = Decimal(0)) -> Decimal:
                 return closer
             rate = closer
         raise InvariantBroken("the rate that discounts the flows is found", flows=tuple(flows))
+
+
+def _to_hundredth(percent: Decimal) -> Decimal:
+    # A day's loan with a fee has an effective rate of more digits than PRECISE holds; it is a figure all the same.
+    return percent.quantize(HUNDREDTH, context=_WIDE)
 
 
 def _by_whole_periods(flows: Sequence[Flow]) -> list[tuple[int, Decimal, Decimal]]:

@@ -61,9 +61,7 @@ def round_to_unit(amount: Decimal | Fraction | int, mode: RoundingMode = "half_u
 def split(total: Paise, weights: Sequence[int]) -> tuple[Paise, ...]:
     """Share `total` in proportion to `weights`, losing no paisa: the largest remainders get what is left."""
     whole = sum(weights)
-    ensure(
-        whole > 0 and min(weights) >= 0, "split needs weights that weigh something", weights=tuple(weights)
-    )
+    ensure(whole > 0 and min(weights) >= 0, "split needs weights that weigh something", weights=tuple(weights))
     sign, amount = (1, total) if total >= 0 else (-1, -total)
     shares = [amount * weight // whole for weight in weights]
     remainders = [amount * weight % whole for weight in weights]

@@ -129,9 +129,7 @@ def lay_out(terms: Terms, count: int, holidays: Set[date] = NO_HOLIDAYS) -> Layo
 
 
 def _moved(terms: Terms, day: date, holidays: Set[date]) -> date:
-    return (
-        shift_for_holidays(day, holidays, terms.holiday_shift) if terms.holiday_moves == "due_date" else day
-    )
+    return shift_for_holidays(day, holidays, terms.holiday_shift) if terms.holiday_moves == "due_date" else day
 
 
 def _first_periods(terms: Terms, dates: DueDates, due: date) -> tuple[Period | None, Period]:
@@ -144,9 +142,7 @@ def _first_periods(terms: Terms, dates: DueDates, due: date) -> tuple[Period | N
     whole = Span(paid_out, due, _share_of_regular(paid_out, regular, terms, dates))
     if terms.broken_period == "spread":
         return None, Period(1, paid_out, due, (whole,), (whole,))
-    if (
-        start < paid_out
-    ):  # Shorter: the instalment stays, the days that money was not out bear nothing (rule 26).
+    if start < paid_out:  # Shorter: the instalment stays, the days that money was not out bear nothing (rule 26).
         return None, Period(1, paid_out, due, (whole,), (regular,))
     broken = Span(paid_out, start, _broken_fraction(paid_out, regular, whole, terms))
     if terms.broken_period == "add_to_first":
@@ -192,9 +188,7 @@ def _with_tranches(terms: Terms, before: Period | None, rows: list[Period]) -> L
         at = f"/tranches/{len(terms.tranches) - 1}/on"
         raise TermsError(at, f"must be before the last due date {rows[-1].due_on}")
     if before and terms.broken_period == "deduct" and terms.tranches[0].on < before.due_on:
-        raise TermsError(
-            "/tranches/0/on", "interest of a period that is deducted from the payout cannot grow"
-        )
+        raise TermsError("/tranches/0/on", "interest of a period that is deducted from the payout cannot grow")
 
     def filled(period: Period) -> Period:
         inflows = tuple(t for t in terms.tranches if period.start <= t.on < period.due_on)

@@ -213,9 +213,7 @@ def _repay_on_balance(terms: Terms, layout: Layout, rates: Rates, draft: _Draft)
         _follow(draft, stretch, planned, rows=end - start)
         if len(planned.lines) < end - start:
             if any(period.inflows for period in repaying[end:]):
-                raise TermsError(
-                    "/tranches", "a tranche comes after the fixed instalment has repaid the loan"
-                )
+                raise TermsError("/tranches", "a tranche comes after the fixed instalment has repaid the loan")
             break
     _collect_accrued(terms, draft, owed)
 
@@ -268,9 +266,7 @@ def _changed(periods: Sequence[Period], terms: Terms) -> Iterable[int]:
     if not terms.tranches and not terms.rate_changes:
         return
     for index, period in enumerate(periods[1:], start=1):
-        if period.inflows or any(
-            period.start <= change.from_day < period.due_on for change in terms.rate_changes
-        ):
+        if period.inflows or any(period.start <= change.from_day < period.due_on for change in terms.rate_changes):
             yield index
 
 

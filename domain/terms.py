@@ -463,18 +463,14 @@ def _check_method(terms: Terms) -> None:
     if terms.interest_method == "flat":
         for name in ("tranches", "rate_changes"):
             if getattr(terms, name):
-                raise TermsError(
-                    f"/{name}", "flat interest is fixed on the first principal and rate (rule 6)"
-                )
+                raise TermsError(f"/{name}", "flat interest is fixed on the first principal and rate (rule 6)")
 
 
 def _check_fixed_instalment(terms: Terms) -> None:
     if not terms.instalment_fixed:
         return
     if terms.instalment_paise is None:
-        raise TermsError(
-            "/instalment_paise", "is missing: instalment_fixed holds it and lets the tenure follow"
-        )
+        raise TermsError("/instalment_paise", "is missing: instalment_fixed holds it and lets the tenure follow")
     if terms.interest_method != "reducing":
         raise TermsError("/instalment_fixed", f"does not go with interest_method {terms.interest_method}")
     if terms.moratorium_interest == "accrue" and terms.moratorium_instalments:

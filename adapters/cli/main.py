@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Final
 
 from cyclopts import App, CycloptsError
@@ -20,11 +19,18 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 
+
+def _version() -> str:
+    from importlib.metadata import version  # slow to import, and seldom asked for
+
+    return version("qist")
+
+
 app = App(
     name="qist",
     help="A loan servicing engine. Exit status: 0 done, 1 the answer is no, 2 wrong usage.",
     help_format="plaintext",
-    version=lambda: version("qist"),
+    version=_version,
 )
 for _name, (_path, _help) in COMMANDS.items():
     app.command(_path, name=_name, help=_help)

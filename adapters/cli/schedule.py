@@ -45,9 +45,7 @@ def schedule(file: FileOrStdin = "-", /) -> int:
             status = _complain(f"terms {index}: {error}" if many else str(error))
     if not status:
         document = answers if many else answers[0]
-        sys.stdout.buffer.write(
-            orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        )
+        sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     return status
 
 

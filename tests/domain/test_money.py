@@ -51,9 +51,7 @@ def test_a_half_is_exactly_a_half() -> None:
     st.sampled_from(MODES),
     st.sampled_from([1, 100, 10_000]),
 )
-def test_rounding_moves_less_than_a_unit_and_is_symmetric(
-    amount: Fraction, mode: RoundingMode, unit: int
-) -> None:
+def test_rounding_moves_less_than_a_unit_and_is_symmetric(amount: Fraction, mode: RoundingMode, unit: int) -> None:
     rounded = round_to_unit(amount, mode, unit)
     assert rounded % unit == 0
     assert abs(rounded - amount) < unit

@@ -1,0 +1,163 @@
+"""What holds for the schedule of any terms at all."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from domain.periods import NO_HOLIDAYS
+from domain.schedule import Row, Schedule, accrued_in_row, build_schedule
+from domain.terms import Terms, TermsError
+
+FREQUENCIES: list[Any] = [
+    "daily",
+    "weekly",
+    "fortnightly",
+    "monthly",
+    "quarterly",
+    "half-yearly",
+    "yearly",
+    {"every": 15, "unit": "days"},
+    {"every": 2, "unit": "months"},
+]
+
+
+FEE_COLLECTIONS: list[dict[str, Any]] = [
+    {"deducted": True},
+    {"added_to_principal": True},
+    {"contingent": True},
+    {"deducted": False, "due_with_row": 1},
+]
+
+
+@st.composite
+def fees(draw: st.DrawFn) -> dict[str, Any]:
+    amount = draw(st.integers(1, 20_000))
+    return {"kind": "processing", "amount_paise": amount, **draw(st.sampled_from(FEE_COLLECTIONS))}
+
+
+@st.composite
+def any_terms(draw: st.DrawFn) -> Terms:
+    start = draw(st.dates(date(2020, 1, 1), date(2035, 12, 31)))
+    count = draw(st.one_of(st.integers(1, 12), st.integers(1, 120)))
+    data: dict[str, Any] = {
+        "principal_paise": draw(st.one_of(st.integers(200, 100_000), st.integers(100_000, 10**10))),
+        "annual_rate_percent": str(draw(st.decimals(0, 60, places=2))),
+        "instalments": count,
+        "frequency": draw(st.sampled_from(FREQUENCIES)),
+        "interest_method": draw(
+            st.sampled_from(
+                [
+                    *["reducing"] * 3,
+                    "flat",
+                    "equal_principal",
+                    "interest_only",
+                    "bullet",
+                    "step_up",
+                    "step_down",
+                    "balloon",
+                ]
+            )
+        ),
+        "day_count": draw(st.sampled_from(["30/360", "30E/360", "ACT/365", "ACT/360", "ACT/364", "ACT/ACT", "period"])),
+        "disburse_on": start.isoformat(),
+        "first_due_on": (start + timedelta(days=draw(st.integers(1, 120)))).isoformat(),
+        "month_end": draw(st.sampled_from(["last_day", "first_of_next"])),
+        "instalment_rounding_paise": draw(st.sampled_from([1, 100, 10_000])),
+        "instalment_rounding_mode": draw(st.sampled_from(["up", "nearest", None])),
+        "amount_rounding_paise": draw(st.sampled_from([1, 1, 100])),
+        "rounding_mode": draw(st.sampled_from(["half_up", "half_even", "up"])),
+        "level_last_instalment": draw(st.booleans()),
+        "broken_period": draw(st.sampled_from(["add_to_first", "spread", "separate", "deduct"])),
+        "moratorium_instalments": draw(st.sampled_from([0, 0, 0, 1, 3])),
+        "moratorium_interest": draw(st.sampled_from(["pay", "capitalise", "accrue"])),
+        "moratorium_extends_tenure": draw(st.booleans()),
+        "moratorium_collected": draw(st.sampled_from(["evenly", "first_row"])),
+        "step_percent": "7.5",
+        "step_every": 3,
+        "fees": draw(st.lists(fees(), max_size=2)),
+        "apr_method": draw(st.sampled_from(["nominal", "xirr"])),
+    }
+    data["balloon_paise"] = data["principal_paise"] // 3
+    if draw(st.booleans()) and data["interest_method"] not in ("flat", "bullet") and count > 2:
+        later = start + timedelta(days=draw(st.integers(0, 400)))
+        data["tranches"] = [{"on": later.isoformat(), "amount_paise": draw(st.integers(1, 10**7))}]
+        data["rate_changes"] = [{"from": later.isoformat(), "annual_rate_percent": "11.25"}]
+    try:
+        return Terms.parse(data)
+    except TermsError:
+        assume(False)
+        raise
+
+
+def built(terms: Terms) -> Schedule:
+    """Terms may still prove contradictory when rows are laid out: a tranche after the last row, say."""
+    try:
+        return build_schedule(terms)
+    except TermsError as refused:
+        assume(refused.field.startswith(("/tranches", "/fees")))
+        assume(False)
+        raise
+
+
+@settings(max_examples=300, deadline=None)
+@given(any_terms())
+def test_money_is_conserved_in_every_row(terms: Terms) -> None:
+    schedule = built(terms)
+    rows = schedule.rows
+    lent = terms.financed_paise + sum(tranche.amount_paise for tranche in terms.tranches)
+    assert sum(row.principal_paise for row in rows) == lent + schedule.capitalised_paise
+    assert rows[-1].closing_paise == 0
+    assert rows[-1].principal_paise > 0
+    for row in rows:
+        assert row.total_paise == row.principal_paise + row.interest_paise + row.fee_paise
+        assert row.closing_paise == row.opening_paise - row.principal_paise
+        assert min(row.principal_paise, row.interest_paise, row.fee_paise, row.closing_paise) >= 0
+    assert sum(row.fee_paise for row in rows) == terms.fees_paise("due_with_row")
+
+
+@settings(max_examples=150, deadline=None)
+@given(any_terms())
+def test_rows_are_numbered_and_dated_in_order(terms: Terms) -> None:
+    rows = built(terms).rows
+    assert [row.number for row in rows] == list(range(rows[0].number, rows[0].number + len(rows)))
+    assert rows[0].number in (0, 1)
+    assert rows[-1].number == (1 if terms.interest_method == "bullet" else terms.row_count)
+    dues = [row.due_on for row in rows]
+    assert dues == sorted(set(dues))
+    assert dues[0] > terms.disburse_on
+    if terms.broken_period != "deduct":  # There, the broken period's days are in no row.
+        assert sum(row.days for row in rows) == (dues[-1] - terms.disburse_on).days
+
+
+@settings(max_examples=100, deadline=None)
+@given(any_terms())
+def test_what_is_written_reads_back_the_same(terms: Terms) -> None:
+    assert Terms.parse(json.loads(json.dumps(terms.to_dict()))) == terms
+    schedule = built(terms)
+    assert Schedule.from_dict(json.loads(json.dumps(schedule.to_dict()))) == schedule
+    assert Row.from_dict(schedule.rows[0].to_dict()) == schedule.rows[0]
+    assert build_schedule(terms, NO_HOLIDAYS) == schedule
+
+
+@settings(max_examples=100, deadline=None)
+@given(any_terms())
+def test_the_borrower_never_pays_a_negative_rate(terms: Terms) -> None:
+    schedule = built(terms)
+    assert schedule.apr_percent >= 0
+    if terms.annual_rate_percent == 0 and not terms.fees and not terms.rate_changes:
+        assert schedule.apr_percent == Decimal(0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(any_terms())
+def test_a_rows_interest_has_accrued_on_its_due_date_and_not_before_its_start(terms: Terms) -> None:
+    for row in built(terms).rows:
+        assert accrued_in_row(row, row.due_on) == row.interest_paise
+        assert accrued_in_row(row, row.due_on - timedelta(days=row.days)) == 0
+        assert accrued_in_row(row, row.due_on + timedelta(days=9)) == row.interest_paise
