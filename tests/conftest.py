@@ -1,0 +1,105 @@
+"""What tests stand on: a real PostgreSQL, and a real broker of either kind, each started when first asked for."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from adapters.embedded.broker import Broker, EmbeddedBroker
+from adapters.embedded.kafka import ApacheKafka, KafkaMissing, fetch_jars
+from adapters.embedded.postgres import EmbeddedPostgres
+
+MakeDatabase = Callable[..., AbstractAsyncContextManager[str]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that uses the broker is a broker test, whether its author marked it or not."""
+    for item in items:
+        if "broker" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.broker)
+
+
+@pytest.fixture(scope="session")
+def services_dir() -> Iterator[Path]:
+    """A folder with a short path (sockets need one) that PostgreSQL's account can pass through when we are root."""
+    folder = Path(tempfile.mkdtemp(prefix="qist-tests-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def postgres(services_dir: Path) -> AsyncIterator[EmbeddedPostgres]:
+    """One server for the session; take a `database` of it."""
+    async with EmbeddedPostgres(data_dir=services_dir) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def make_database(postgres: EmbeddedPostgres) -> MakeDatabase:
+    """`async with make_database() as dsn`: a database that is gone afterwards; for fixtures of a wider scope."""
+
+    @asynccontextmanager
+    async def made(*, template: str = "template1") -> AsyncIterator[str]:
+        name = f"test_{uuid4().hex[:12]}"
+        await _as_administrator(postgres, f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield postgres.url_of(name)
+        finally:
+            # A test that fails may leave connections open; they must not fail the next test.
+            await _as_administrator(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+    return made
+
+
+@pytest.fixture
+async def database(make_database: MakeDatabase) -> AsyncIterator[str]:
+    """The URL of an empty database, for one test."""
+    async with make_database() as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session", params=["tansu", "kafka"])
+async def broker(request: pytest.FixtureRequest, services_dir: Path) -> AsyncIterator[Broker]:
+    """A broker: each test that asks for it runs on the embedded one and on Apache Kafka."""
+    if request.param == "tansu":
+        made: EmbeddedBroker | ApacheKafka = EmbeddedBroker(data_dir=services_dir)
+    else:
+        try:
+            fetch_jars()
+        except KafkaMissing as missing:
+            _without_kafka(missing)
+        made = ApacheKafka(data_dir=services_dir)
+    try:
+        await made.start()
+    except KafkaMissing as missing:
+        _without_kafka(missing)
+    yield made
+    await made.stop()
+
+
+@pytest.fixture(scope="session")
+def bootstrap(broker: Broker) -> str:
+    """The broker's address."""
+    return broker.bootstrap
+
+
+def _without_kafka(missing: KafkaMissing) -> None:
+    """A person without Java may go on; where the build is decided, everything runs."""
+    if os.environ.get("CI"):
+        pytest.fail(str(missing), pytrace=False)
+    pytest.skip(str(missing))
+
+
+async def _as_administrator(server: EmbeddedPostgres, statement: str) -> None:
+    connection = await asyncpg.connect(server.url_of("postgres"))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
