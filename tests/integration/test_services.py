@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,9 +30,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def data_dir(services_dir: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    folder = services_dir / f"t{abs(hash(request.node.nodeid)) % 10**8}"
-    folder.mkdir()
+def data_dir(services_dir: Path) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(dir=services_dir))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -207,12 +207,10 @@ class TestServices:
             assert running.embedded == ()
             assert (running.bootstrap, running.database_url) == ("kafka:9092", "postgresql://db/x")
 
-    async def test_a_taken_default_port_is_replaced_and_said(self, data_dir: Path, monkeypatch: pytest.MonkeyPatch):
+    async def test_a_taken_default_port_is_replaced_and_said(self, data_dir: Path):
         with a_listener() as taken:
-            monkeypatch.setattr(Settings.model_fields["broker_port"], "default", taken)
-            settings = Settings(data_dir=data_dir, database_url="postgresql://db/x")
-            settings = settings.model_copy(update={"broker_port": taken})
-            settings.model_fields_set.discard("broker_port")
+            values = Settings(data_dir=data_dir, database_url="postgresql://db/x").model_dump()
+            settings = Settings.model_construct(set(), **values | {"broker_port": taken})
             async with services(settings) as running:
                 assert running.notes[0].startswith(f"port {taken} is taken, so the broker listens on ")
                 assert running.bootstrap != f"{LOOPBACK}:{taken}"
@@ -229,19 +227,18 @@ class TestServices:
         async with EmbeddedBroker(data_dir=data_dir) as server:
             assert server.pid is not None
             os.kill(server.pid, signal.SIGKILL)
-            await eventually(lambda: gone(server.pid))
             with pytest.raises(ProcessFailed, match=r"the embedded broker ended by SIGKILL; the end of .*log"):
-                server.ensure_running()
+                await eventually(lambda: server.ensure_running())
 
     async def test_nothing_outlives_a_starter_that_is_killed(self, data_dir: Path):
-        starter = subprocess.Popen(
-            [sys.executable, "-c", _STARTER, str(data_dir)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        starter = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", _STARTER, str(data_dir), stdout=subprocess.PIPE, cwd=ROOT
         )
         assert starter.stdout is not None
-        pids = [int(pid) for pid in (await asyncio.to_thread(starter.stdout.readline)).split()]
+        pids = [int(pid) for pid in (await starter.stdout.readline()).split()]
         assert len(pids) == 2
         starter.kill()
-        starter.wait()
+        await starter.wait()
         await eventually(lambda: all(gone(pid) for pid in pids))
         async with EmbeddedPostgres(data_dir=data_dir) as server:  # and it ended well enough to start again
             await (await asyncpg.connect(server.url)).close()
