@@ -50,13 +50,17 @@ def periodic_rate(flows: Sequence[Flow], near: Decimal = Decimal(0)) -> Decimal:
     """
     with localcontext(PRECISE):
         timed = _by_whole_periods(flows)
-        rate = near
+        rate, low, high = near, Decimal(0), None
         for _ in range(_MOST_STEPS):
             value, slope = _present_value(timed, rate)
-            if not slope:
-                return rate
-            # Newton on a falling convex curve: a first step may land left of the root, the rest climb to it.
-            closer = max(rate - value / slope, Decimal(0))
+            low, high = (rate, high) if value > 0 else (low, rate)
+            closer = rate - value / slope if slope else rate
+            # Newton's steps suffice for any loan paid out at once; tranches can bend the curve, so that where a
+            # step leaves the bracket of the root, the bracket is halved, or widened while it is open.
+            if high is None:
+                closer = closer if closer > low else 2 * rate + 1
+            elif not low <= closer <= high:
+                closer = (low + high) / 2
             if abs(closer - rate) < _CLOSE_ENOUGH:
                 return closer
             rate = closer

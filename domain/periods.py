@@ -117,7 +117,10 @@ _NOTHING: Final = Fraction(0)
 def lay_out(terms: Terms, count: int, holidays: Set[date] = NO_HOLIDAYS) -> Layout:
     """The periods of `count` rows, with the tranches that fall into each."""
     dates = terms.due_dates()
-    due = [_moved(terms, dates.nth(number), holidays) for number in range(1, count + 1)]
+    try:
+        due = [_moved(terms, dates.nth(number), holidays) for number in range(1, count + 1)]
+    except (ValueError, OverflowError):
+        raise TermsError("/instalments", f"{count} rows end after the year 9999") from None
     before, first = _first_periods(terms, dates, due[0])
     periods = [first]
     for number, (start, end) in enumerate(pairwise(due), start=2):

@@ -29,6 +29,7 @@ FeeCollection = Literal["deducted", "added_to_principal", "due_with_row", "conti
 
 MAX_ROWS: Final = 3660  # ten years of daily instalments
 MAX_PRINCIPAL_PAISE: Final = 10**15  # ten lakh crore rupees: more than any one loan, and within 64 bits
+FIRST_YEAR, LAST_YEAR = 1900, 2200  # of days that are given; rows may go on to the last year that dates have
 MAX_RATE_PERCENT: Final = Decimal(1000)
 STANDARD_GST_PERCENT: Final = Decimal("18.00")  # rule 9
 
@@ -162,6 +163,7 @@ class Terms:
         values["interest_method"] = values["interest_method"] or (
             "bullet" if values["frequency"].unit == "bullet" else "reducing"
         )
+        values["due_day"] = values["due_day"] or _meant_due_day(values)
         terms = cls(**values)
         for check in _CHECKS:
             check(terms)
@@ -192,15 +194,12 @@ class Terms:
 
     def due_dates(self) -> DueDates:
         """The regular due dates, before any holiday moves them."""
-        dates = self._due_dates()
+        dates = DueDates.of(
+            self.frequency, self.first_due_on, self.starts_on, month_end=self.month_end, due_day=self.due_day
+        )
         if dates is None:
             raise TermsError("/due_day", f"{self.first_due_on} is not day {self.due_day} of a month")
         return dates
-
-    def _due_dates(self) -> DueDates | None:
-        return DueDates.of(
-            self.frequency, self.first_due_on, self.starts_on, month_end=self.month_end, due_day=self.due_day
-        )
 
 
 # --- Reading one field: a value of JSON in, a value of ours out, or the field's name and what is wrong ------
@@ -236,9 +235,12 @@ def _day(value: Any, at: str) -> date:
         return value
     if isinstance(value, str) and _ISO_DAY.fullmatch(value):
         try:
-            return date.fromisoformat(value)
+            day = date.fromisoformat(value)
         except ValueError:
             raise TermsError(at, f"there is no such day: {value}") from None
+        if not FIRST_YEAR <= day.year <= LAST_YEAR:
+            raise TermsError(at, f"must be in the years {FIRST_YEAR} to {LAST_YEAR}, not {value}")
+        return day
     raise TermsError(at, f"must be a date YYYY-MM-DD, not {value!r}")
 
 
@@ -419,6 +421,15 @@ def _written(value: Any) -> Any:
             return value
 
 
+def _meant_due_day(values: Mapping[str, Any]) -> int | None:
+    """The day of month that the first two dates mean, so that another payout day later does not change it."""
+    if values["frequency"].unit != "months":
+        return None
+    start = values["schedule_starts_on"] or values["disburse_on"]
+    dates = DueDates.of(values["frequency"], values["first_due_on"], start, month_end=values["month_end"])
+    return dates and dates.due_day
+
+
 # --- Contradictions: each check looks at two or more fields and blames one ----------------------------------
 
 
@@ -427,11 +438,7 @@ def _check_dates(terms: Terms) -> None:
         raise TermsError("/first_due_on", f"must be after disburse_on {terms.disburse_on}")
     if terms.schedule_starts_on and terms.schedule_starts_on >= terms.first_due_on:
         raise TermsError("/schedule_starts_on", f"must be before first_due_on {terms.first_due_on}")
-    dates = terms.due_dates()
-    try:
-        dates.nth(terms.row_count)
-    except (ValueError, OverflowError):
-        raise TermsError("/instalments", f"{terms.row_count} rows end after the year 9999") from None
+    terms.due_dates()
 
 
 def _check_rows(terms: Terms) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from domain.apr import Flow, nominal_apr_percent
+from domain.apr import Flow, nominal_apr_percent, periodic_rate
 from domain.schedule import build_schedule
 from domain.terms import Terms
 
@@ -106,3 +106,11 @@ def test_contingent_fees_stay_outside() -> None:
     plain = {**RBI_EXAMPLE, "fees": []}
     with_bounce = build_schedule(Terms.parse({**plain, "fees": [bounce]}))
     assert with_bounce == build_schedule(Terms.parse(plain))
+
+
+def test_a_tranche_larger_than_what_is_out_still_has_a_rate() -> None:
+    # The curve bends so much here that Newton's steps alone go round in circles.
+    flows = [Flow(0, -200), Flow(1, 872), Flow(2, -797), Flow(8, 467), Flow(15, 466)]
+    rate = periodic_rate(flows)
+    assert rate > 0
+    assert abs(sum(flow.paise / (1 + rate) ** int(flow.at) for flow in flows)) < Decimal("1e-9")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -154,6 +155,13 @@ def test_a_due_day_of_31_falls_on_month_ends_and_returns() -> None:
     schedule = scheduled(instalments=4, disburse_on="2026-01-31", first_due_on="2026-02-28")
     assert dues(schedule) == ["2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31"]
     assert column(schedule, "interest_paise")[0] == 150000  # 30/360: a month is a month.
+
+
+def test_the_due_day_that_was_meant_outlives_a_late_payout() -> None:
+    agreed = Terms.parse({**PERSONAL_LOAN, "disburse_on": "2026-01-31", "first_due_on": "2026-02-28"})
+    assert agreed.due_day == 31
+    late = replace(agreed, disburse_on=date(2026, 2, 2))
+    assert dues(build_schedule(late))[:3] == ["2026-02-28", "2026-03-31", "2026-04-30"]
 
 
 def test_a_leap_day_counts_in_its_own_year() -> None:
@@ -495,7 +503,7 @@ def test_a_rows_interest_accrues_by_its_days() -> None:
         ("/instalments", {"instalments": 0}),
         ("/instalments", {"instalments": "24"}),
         ("/instalments", {"principal_paise": 23}),
-        ("/instalments", {"frequency": "yearly", "disburse_on": "9990-01-05", "first_due_on": "9990-02-05"}),
+        ("/instalments", {"instalments": 3000, "frequency": {"every": 40, "unit": "months"}}),
         ("/frequency", {"frequency": "sometimes"}),
         ("/frequency/every", {"frequency": {"unit": "days"}}),
         ("/frequency/unit", {"frequency": {"every": 2, "unit": "years"}}),
@@ -503,6 +511,7 @@ def test_a_rows_interest_accrues_by_its_days() -> None:
         ("/day_count", {"day_count": "31/365"}),
         ("/disburse_on", {"disburse_on": "2026-02-30"}),
         ("/disburse_on", {"disburse_on": "05-01-2026"}),
+        ("/disburse_on", {"disburse_on": "0001-01-05"}),
         ("/first_due_on", {"first_due_on": "2026-01-05"}),
         ("/schedule_starts_on", {"schedule_starts_on": "2026-02-05"}),
         ("/due_day", {"due_day": 7}),

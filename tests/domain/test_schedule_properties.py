@@ -161,3 +161,33 @@ def test_a_rows_interest_has_accrued_on_its_due_date_and_not_before_its_start(te
         assert accrued_in_row(row, row.due_on) == row.interest_paise
         assert accrued_in_row(row, row.due_on - timedelta(days=row.days)) == 0
         assert accrued_in_row(row, row.due_on + timedelta(days=9)) == row.interest_paise
+
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**18), 10**18),
+    st.floats(),
+    st.text(max_size=12),
+    st.sampled_from(["2026-02-30", "2200-12-31", "1e5", "bullet", "accrue", "18.00", "first_of_next"]),
+    st.lists(st.dictionaries(st.sampled_from(["on", "from", "amount_paise", "kind"]), st.integers()), max_size=2),
+    st.dictionaries(st.sampled_from(["every", "unit"]), st.one_of(st.integers(1, 400), st.just("months"))),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.dictionaries(st.sampled_from(list(Terms.__dataclass_fields__)), JUNK, max_size=4))
+def test_terms_are_a_schedule_or_a_refusal_that_names_a_field(junk: dict[str, Any]) -> None:
+    plain = {
+        "principal_paise": 100_000_00,
+        "annual_rate_percent": "18.00",
+        "instalments": 12,
+        "disburse_on": "2026-01-31",
+        "first_due_on": "2026-02-28",
+    }
+    try:
+        schedule = build_schedule(Terms.parse({**plain, **junk}))
+    except TermsError as refused:
+        assert refused.field.split("/")[1] in Terms.__dataclass_fields__  # noqa: PT017
+    else:
+        assert schedule.rows[-1].closing_paise == 0
