@@ -87,8 +87,9 @@ class Settings(BaseSettings):
     instance: str | None = None
     """This replica's stable name. Makes it a static group member: a rolling restart moves no partition."""
 
-    clock: Literal["system", "simulated"] = "system"
-    """Whose time counts. `simulated`: from `clock_start`, `clock_speed` times as fast."""
+    clock: Literal["system", "simulated", "stepped"] = "system"
+    """Whose time counts. `simulated`: from `clock_start`, `clock_speed` times as fast. `stepped`: what a driver, such as
+    `qist demo`, has written to the database."""
     clock_start: AwareDatetime | None = None
     """The simulated instant at `clock_anchor`."""
     clock_anchor: AwareDatetime | None = None

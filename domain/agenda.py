@@ -79,7 +79,8 @@ def debits(loan: Loan, product: Product) -> Iterator[Task]:
         at = chance.at or first_attempt_at(loan, number, product)
         if loan.paused_until is not None:
             at = max(at, datetime.combine(loan.paused_until + timedelta(days=1), product.debit_at, IST))
-        at = max(at, loan.known_at)  # a debit is asked for now or later, never in the past
+        # A debit is asked for now or later, never in the past, and never before the loan was known to be paid out.
+        at = max(at, loan.known_at, loan.active_since or at)
         yield Task(
             at,
             "debit",

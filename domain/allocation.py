@@ -38,9 +38,7 @@ def allocate_with_excess(loan: Loan, paise: int) -> list[Line]:
     lines, left = allocate(loan, paise)
     if left:
         lines.append({"for": "excess", "paise": left})
-    ensure(
-        sum(line["paise"] for line in lines) == paise, "the lines are the amount", loan=loan.id, paise=paise
-    )
+    ensure(sum(line["paise"] for line in lines) == paise, "the lines are the amount", loan=loan.id, paise=paise)
     return lines
 
 
@@ -65,9 +63,7 @@ def undo(loan: Loan, paise: int) -> list[Line]:
 
 def paid_days(loan: Loan) -> dict[Key, date]:
     """The value date on which each due was fully paid: when the money in hand first reached it, not before its day."""
-    money = sorted(
-        (r.value_on, r.amount) for r in loan.receipts.values() if not r.reversed and not r.directed
-    )
+    money = sorted((r.value_on, r.amount) for r in loan.receipts.values() if not r.reversed and not r.directed)
     days: dict[Key, date] = {}
     owed = paid = used = 0
     last: date | None = None

@@ -120,6 +120,15 @@ class RegisterMandate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateBorrower:
+    """update-borrower, update-bank-account: newer facts from the LOS; personal ones are in the vault by now."""
+
+    command_id: str
+    vaulted: tuple[str, ...]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Restructure:
     """restructure: new tenure, instalment or rate from a day on."""
 
@@ -195,6 +204,7 @@ Command = (
     | ReceivePayment
     | ChangeMandate
     | RegisterMandate
+    | UpdateBorrower
     | Restructure
     | LevyCharge
     | Waive

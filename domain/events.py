@@ -188,6 +188,17 @@ class MandateChanged(LoanEvent):
     reason: str = ""
 
 
+@stored_as("loan.borrower-changed.v1")
+class BorrowerChanged(LoanEvent):
+    """The LOS sent newer facts about the borrower. Personal ones went to the vault; only their names are here."""
+
+    vaulted: list[str]
+    """Names of the personal facts that were replaced, such as `phone`."""
+    facts: dict[str, Any]
+    """`segment`, `salary_day`, `language`: what decisions may look at."""
+    command_id: str = ""
+
+
 # --- Instalments and debits ----------------------------------------------------------------------------------
 
 
@@ -239,6 +250,8 @@ class DebitAttempted(LoanEvent):
     bank: str
     due_on: str
     reason: str
+    umrn: str = ""
+    """The mandate's reference at the bank."""
 
 
 @stored_as("loan.debit-succeeded.v1")

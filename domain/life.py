@@ -27,6 +27,7 @@ DECIDE: dict[type[Any], Decider] = {
     c.ReceivePayment: payments.receive,
     c.ChangeMandate: upkeep.change_mandate,
     c.RegisterMandate: upkeep.register_mandate,
+    c.UpdateBorrower: upkeep.update_borrower,
     c.Restructure: terms_change.restructure,
     c.LevyCharge: upkeep.levy,
     c.Waive: upkeep.waive,

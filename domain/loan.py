@@ -163,6 +163,7 @@ class Loan(BaseAggregate[str]):
         loan.principal_paise = 0
         loan.disbursed_paise = 0
         loan.disbursed_on = None
+        loan.active_since = None
         loan.accrual_from = None
         loan.accrual_carried = 0
         loan.received_paise = 0
@@ -226,6 +227,8 @@ class Loan(BaseAggregate[str]):
     """Outstanding, due or not."""
     disbursed_paise: int
     disbursed_on: date | None
+    active_since: datetime | None
+    """When the payout was learnt: no debit was asked for before."""
     accrual_from: date | None
     """Interest that is not due yet runs since this day (excluded)..."""
     accrual_carried: int
@@ -282,6 +285,11 @@ class Loan(BaseAggregate[str]):
         EVOLVE[type(event)](self, event)
         self._version = event.originator_version
         self._modified_on = event.timestamp
+
+    def resume(self, version: int, known_at: datetime) -> None:
+        """Go on from a snapshot."""
+        self._version = version
+        self._modified_on = known_at
 
     # --- questions -------------------------------------------------------------------------------------------
 
@@ -397,9 +405,7 @@ class Loan(BaseAggregate[str]):
                         self.settled_dues = 0
             self.settled_paise += paise
 
-    def _receive(
-        self, key: str, reference: str, source: str, amount: int, value_on: str, lines: list[Line]
-    ) -> None:
+    def _receive(self, key: str, reference: str, source: str, amount: int, value_on: str, lines: list[Line]) -> None:
         day = date.fromisoformat(value_on)
         directed = any(line["for"] in ("prepayment", "recovery", "refund") for line in lines)
         self.receipts[key] = Receipt(reference, source, amount, day, len(self.receipts), directed)
@@ -452,6 +458,7 @@ class Loan(BaseAggregate[str]):
         if event.tranche == 0:
             self.stage = "active"
             self.disbursed_on = self.accrual_from = date.fromisoformat(event.value_on)
+            self.active_since = event.timestamp
         if event.instruction_id:
             self.outcomes[event.instruction_id] = f"succeeded:{event.net_paise}"
 
@@ -473,6 +480,12 @@ class Loan(BaseAggregate[str]):
 
     def on_mandate_changed(self, event: e.MandateChanged) -> None:
         self.mandate["status"] = event.status
+
+    def on_borrower_changed(self, event: e.BorrowerChanged) -> None:
+        self.segment = event.facts.get("segment", self.segment)
+        self.salary_day = event.facts.get("salary_day", self.salary_day)
+        self.language = event.facts.get("language", self.language)
+        self._done(event.command_id)
 
     def on_notified(self, event: e.DebitNotified) -> None:
         self.notified[event.number] = event.attempt
@@ -657,6 +670,7 @@ EVOLVE: dict[type[LoanEvent], Callable[[Loan, Any], None]] = {
     e.EmiScheduled: Loan.on_scheduled,
     e.MandateRegistered: Loan.on_mandate_registered,
     e.MandateChanged: Loan.on_mandate_changed,
+    e.BorrowerChanged: Loan.on_borrower_changed,
     e.DebitNotified: Loan.on_notified,
     e.InstalmentDue: Loan.on_instalment_due,
     e.ExcessApplied: Loan.on_excess_applied,

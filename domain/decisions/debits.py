@@ -72,9 +72,7 @@ def attempt_debit(loan: Loan, number: int, attempt: int, at: datetime) -> Iterat
     obstacle = mandate_obstacle(loan, ist_day(at))
     row = row_of(loan, number)
     if obstacle:
-        yield e.CollectionExhausted(
-            number=number, attempts=attempt - 1, reason=obstacle, next_step="fix_mandate"
-        )
+        yield e.CollectionExhausted(number=number, attempts=attempt - 1, reason=obstacle, next_step="fix_mandate")
         yield e.CaseOpened(
             case_id=f"{loan.id}:case:{loan.cases + 1}",
             kind="no-usable-mandate",
@@ -93,6 +91,7 @@ def attempt_debit(loan: Loan, number: int, attempt: int, at: datetime) -> Iterat
         bank=loan.mandate.get("bank", ""),
         due_on=row.due_on.isoformat(),
         reason="due day" if attempt == 1 else "retry",
+        umrn=loan.mandate.get("umrn", ""),
     )
 
 
@@ -132,9 +131,7 @@ def outcome_overdue(loan: Loan, instruction_id: str) -> Iterator[LoanEvent]:
     )
 
 
-def record_success(
-    loan: Loan, command: c.RecordDebitSuccess, now: datetime, rules: Rules
-) -> Iterator[LoanEvent]:
+def record_success(loan: Loan, command: c.RecordDebitSuccess, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Money came in by a debit. It is booked whatever the books expected: real money is never turned away."""
     known = loan.outcomes.get(command.instruction_id, "")
     if known.startswith("succeeded"):
@@ -203,9 +200,7 @@ def check_money(loan: Loan, paise: int, value_on: date, now: datetime) -> None:
         )
 
 
-def record_failure(
-    loan: Loan, command: c.RecordDebitFailure, now: datetime, rules: Rules
-) -> Iterator[LoanEvent]:
+def record_failure(loan: Loan, command: c.RecordDebitFailure, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """A debit brought nothing: diagnose it, charge only where the borrower's lack of funds caused it, decide on."""
     known = loan.outcomes.get(command.instruction_id, "")
     if known == f"failed:{command.code}":
@@ -283,14 +278,10 @@ def what_next(
             attempt=attempt + 1,
             at=decision.at.isoformat(),
             reason=decision.reason,
-            alternatives=[
-                {"at": other.at.isoformat(), "why_not": other.reason} for other in decision.alternatives
-            ],
+            alternatives=[{"at": other.at.isoformat(), "why_not": other.reason} for other in decision.alternatives],
         )
         return
-    yield e.CollectionExhausted(
-        number=number, attempts=attempt, reason=decision.reason, next_step=decision.next_step
-    )
+    yield e.CollectionExhausted(number=number, attempts=attempt, reason=decision.reason, next_step=decision.next_step)
     yield e.CaseOpened(
         case_id=f"{loan.id}:case:{loan.cases + 1}",
         kind="collection-exhausted",

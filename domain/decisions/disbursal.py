@@ -19,9 +19,7 @@ from domain.schedule import Schedule, build_schedule
 from domain.terms import Terms, TermsError
 
 
-def scheduled(
-    loan_version: int, terms: Terms, schedule: Schedule, reason: str, effective_on: str
-) -> e.EmiScheduled:
+def scheduled(loan_version: int, terms: Terms, schedule: Schedule, reason: str, effective_on: str) -> e.EmiScheduled:
     """The event that puts a schedule into force."""
     return e.EmiScheduled(
         schedule_version=loan_version,
@@ -49,10 +47,7 @@ def book(loan: Loan | None, command: c.BookLoan, now: datetime, rules: Rules) ->
     except TermsError as error:
         raise Refused(Refusal.terms_invalid, f"/terms{error.field}", because=error.message) from error
     believed = command.believed_instalment_paise
-    if (
-        believed is not None
-        and abs(believed - schedule.instalment_paise) > product.instalment_tolerance_paise
-    ):
+    if believed is not None and abs(believed - schedule.instalment_paise) > product.instalment_tolerance_paise:
         raise Refused(
             Refusal.instalment_differs,
             "/terms/instalment_paise",
@@ -104,9 +99,7 @@ def instruct_payout(loan: Loan, tranche: int) -> Iterator[LoanEvent]:
 def deductions(loan: Loan, tranche: int) -> tuple[list[dict[str, Any]], int]:
     """What is kept back from a tranche, and what is left to send. Only the first tranche bears fees."""
     kept = loan.deductions if tranche == 0 else []
-    return kept, loan.tranches[tranche].amount - sum(
-        part["amount_paise"] + part["gst_paise"] for part in kept
-    )
+    return kept, loan.tranches[tranche].amount - sum(part["amount_paise"] + part["gst_paise"] for part in kept)
 
 
 def kept_back(terms: Terms, schedule: Schedule) -> list[dict[str, Any]]:
@@ -203,9 +196,7 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
     elif instruction_id in loan.payouts:
         settled = outcome is not None and outcome.startswith("succeeded")
         if settled != command.returned:
-            raise Refused(
-                Refusal.outcome_contradicts_the_settled_one, "/instruction_id", settled=outcome or "nothing"
-            )
+            raise Refused(Refusal.outcome_contradicts_the_settled_one, "/instruction_id", settled=outcome or "nothing")
         if command.returned and (loan.due_rows or loan.receipts):
             raise Refused(Refusal.reversal_needs_a_person, "/instruction_id", instalments_due=loan.due_rows)
         tranche = loan.payouts[instruction_id]

@@ -78,9 +78,7 @@ def prepay(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -
         yield e.CaseOpened(
             case_id=f"{loan.id}:case:{loan.cases + 1}",
             kind="prepayment-not-possible",
-            reason="all of it went to arrears"
-            if left == 0
-            else "it is not below the principal: ask for a quote",
+            reason="all of it went to arrears" if left == 0 else "it is not below the principal: ask for a quote",
         )
         return
     yield received(loan, command, [*lines, {"for": "prepayment", "paise": left}])

@@ -64,17 +64,19 @@ def waive(loan: Loan, command: c.Waive, now: datetime, rules: Rules) -> Iterator
         raise Refused(Refusal.amount_must_be_positive, "/amount_paise", amount_paise=paise)
     if paise > due.unpaid:
         raise Refused(Refusal.waiver_exceeds_unpaid, "/amount_paise", unpaid_paise=due.unpaid)
-    yield e.ChargeWaived(
-        charge_id=command.charge_id, paise=paise, reason=command.reason, command_id=command.command_id
-    )
+    yield e.ChargeWaived(charge_id=command.charge_id, paise=paise, reason=command.reason, command_id=command.command_id)
 
 
-def register_mandate(
-    loan: Loan, command: c.RegisterMandate, now: datetime, rules: Rules
-) -> Iterator[LoanEvent]:
+def register_mandate(loan: Loan, command: c.RegisterMandate, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Use this mandate from now on."""
     once(loan, command.command_id)
     yield e.MandateRegistered(mandate=dict(command.mandate), command_id=command.command_id)
+
+
+def update_borrower(loan: Loan, command: c.UpdateBorrower, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Newer facts about the borrower."""
+    once(loan, command.command_id)
+    yield e.BorrowerChanged(vaulted=list(command.vaulted), facts=dict(command.facts), command_id=command.command_id)
 
 
 def change_mandate(loan: Loan, command: c.ChangeMandate, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
@@ -100,9 +102,7 @@ def pause(loan: Loan, command: c.PauseCollection, now: datetime, rules: Rules) -
     live(loan)
     if command.until < ist_day(now):
         raise Refused(Refusal.effective_date_not_ahead, "/until", until=command.until)
-    yield e.CollectionPaused(
-        until=command.until.isoformat(), reason=command.reason, command_id=command.command_id
-    )
+    yield e.CollectionPaused(until=command.until.isoformat(), reason=command.reason, command_id=command.command_id)
 
 
 def write_off(loan: Loan, command: c.WriteOff, now: datetime, rules: Rules) -> Iterator[LoanEvent]:

@@ -51,26 +51,20 @@ def next_attempt(
     if diagnosis.failure_class == HARD:
         return GiveUp(f"hard failure {diagnosis.code}: {diagnosis.meaning}", diagnosis.action)
     if attempt >= product.max_attempts:
-        return GiveUp(
-            f"{attempt} attempts made, the product allows {product.max_attempts}", "contact_borrower"
-        )
+        return GiveUp(f"{attempt} attempts made, the product allows {product.max_attempts}", "contact_borrower")
     if diagnosis.failure_class == TECHNICAL:
         chosen = after_outage(product, diagnosis, attempt, now)
     else:
         chosen = when_money_is_likely(product, diagnosis, attempt, salary_day, now)
     if ist_day(chosen.at) > due_on + timedelta(days=product.window_days):
-        return GiveUp(
-            f"the window of {product.window_days} days after the due day is over", "contact_borrower"
-        )
+        return GiveUp(f"the window of {product.window_days} days after the due day is over", "contact_borrower")
     return chosen
 
 
 def after_outage(product: Product, diagnosis: Diagnosis, attempt: int, now: datetime) -> RetryAt:
     """A bank or switch was down: the money may well be there, so try again within hours."""
     hours = step(product.technical_retry_after_hours, attempt)
-    return RetryAt(
-        now + timedelta(hours=hours), f"technical failure {diagnosis.code}: again after {hours} hours"
-    )
+    return RetryAt(now + timedelta(hours=hours), f"technical failure {diagnosis.code}: again after {hours} hours")
 
 
 def when_money_is_likely(

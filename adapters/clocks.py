@@ -1,0 +1,40 @@
+"""The clock that the settings name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import asyncpg
+
+from adapters.settings import Settings
+from streams.clock import IST, Clock, SimulatedClock, SystemClock
+
+
+class SteppedClock:
+    """Time as a driver has written it to the database: it stands still until the next step, so that a simulation's
+    results do not depend on how fast the machine is."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._now = datetime.min.replace(tzinfo=UTC)
+
+    async def refresh(self) -> None:
+        stepped = await self._pool.fetchval("SELECT now FROM simulated_clock")
+        if stepped is not None:
+            self._now = stepped.astimezone(IST)
+
+    def now(self) -> datetime:
+        return self._now
+
+
+def clock_of(settings: Settings, pool: asyncpg.Pool) -> Clock:
+    """System time unless the settings simulate it."""
+    match settings.clock:
+        case "stepped":
+            return SteppedClock(pool)
+        case "simulated":
+            assert settings.clock_start is not None  # the settings refuse it otherwise
+            anchor = settings.clock_anchor or datetime.now(UTC)
+            return SimulatedClock(settings.clock_start, anchor, settings.clock_speed)
+        case _:
+            return SystemClock()

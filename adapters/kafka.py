@@ -1,0 +1,41 @@
+"""aiokafka's clients, as the settings say: security, cluster identity, producers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from adapters.settings import Settings
+
+
+def client_options(settings: Settings, role: str) -> dict[str, Any]:
+    """What every client is told: where the broker is, who we are, how to be sure of each other."""
+    return {
+        "bootstrap_servers": settings.kafka_bootstrap,
+        "client_id": f"qist-{role}",
+        **settings.kafka_client_options(),
+    }
+
+
+async def cluster_identity(settings: Settings, role: str) -> str:
+    """The cluster's own id: offsets are stored with it, so that another cluster is noticed."""
+    admin = AIOKafkaAdminClient(**client_options(settings, role))
+    await admin.start()
+    try:
+        return (await admin.describe_cluster())["cluster_id"] or "unnamed"
+    finally:
+        await admin.close()
+
+
+def new_producer(settings: Settings, role: str) -> AIOKafkaProducer:
+    """Every record is on all replicas before it counts as sent; one request in flight a partition keeps the order."""
+    return AIOKafkaProducer(
+        **client_options(settings, role),
+        acks="all",
+        linger_ms=2,
+        max_batch_size=256 * 1024,
+        max_request_size=4 * 1024 * 1024,
+        compression_type=None,
+    )

@@ -1,0 +1,121 @@
+"""The engine role: settings in, the partition loop out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from uuid import uuid4
+
+import structlog
+
+from adapters.clocks import clock_of
+from adapters.database import connect_pool
+from adapters.event_store.postgres import PostgresLog
+from adapters.house import load_rules
+from adapters.kafka import client_options, cluster_identity, new_producer
+from adapters.settings import Settings
+from adapters.vault import Vault, master_key
+from streams.engine import Batch, Engine
+from streams.inbox import KafkaInbox
+from streams.publisher import Publisher
+from streams.topics import INBOUND
+
+log = structlog.get_logger("engine")
+
+
+async def run_engine(settings: Settings, stop: asyncio.Event, *, partitions: list[int] | None = None) -> None:
+    """Serve the engine's partitions (those named, else its share of the group's) until `stop`."""
+    pool = await connect_pool(settings.database_dsn(), name="engine", size=settings.database_pool_size)
+    try:
+        vault = Vault(
+            master_key(settings.vault_key.get_secret_value() if settings.vault_key else None, settings.data_dir)
+        )
+        events = PostgresLog(pool, vault)
+        publisher = Publisher(lambda: new_producer(settings, "engine"), events)
+        inbox = KafkaInbox(
+            topics=[topic.name for topic in INBOUND],
+            group=settings.engine_group,
+            client_options=client_options(settings, "engine"),
+            partitions=partitions,
+            instance=settings.instance,
+            session_timeout_ms=settings.session_timeout_ms,
+            batch_size=settings.batch_size,
+        )
+        engine = Engine(
+            inbox=inbox,
+            events=events,
+            publisher=publisher,
+            clock=clock_of(settings, pool),
+            rules=load_rules(),
+            partition_count=settings.partitions,
+            cluster_id=await cluster_identity(settings, "engine"),
+            owner=f"{settings.instance or socket.gethostname()}:{os.getpid()}:{uuid4().hex[:6]}",
+            wait_ms=settings.batch_wait_ms,
+            crash_at=crash_points(),
+            on_batch=report_batch,
+        )
+        await inbox.start()
+        try:
+            await engine.run(stop)
+        finally:
+            await inbox.stop()
+            await publisher.close()
+    finally:
+        await pool.close()
+
+
+def report_batch(batch: Batch, seconds: float) -> None:
+    """One line a batch."""
+    log.debug(
+        "batch",
+        records=len(batch.records),
+        wakeups=len(batch.wakeups),
+        events=sum(len(part.events) for part in batch.parts.values()),
+        dead_letters=sum(part.tally.dead_lettered for part in batch.parts.values()),
+        parked=sum(part.tally.parked for part in batch.parts.values()),
+        ms=round(seconds * 1000, 1),
+    )
+
+
+def crash_points() -> Callable[[str], None]:
+    """For tests: QIST_CRASH_AT='after commit:3' kills this process the third time it comes to that point."""
+    wanted, _, times = os.environ.get("QIST_CRASH_AT", "").partition(":")
+    left = int(times or 1)
+
+    def crash_at(point: str) -> None:
+        nonlocal left
+        if point == wanted:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return crash_at
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Ctrl-C and SIGTERM ask for an orderly end."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+
+def run_role(role: Callable[[Settings, asyncio.Event], object], settings: Settings) -> int:
+    """Run one role in this process until a signal; 1 when it fails."""
+    import uvloop
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        stop_on_signals(stop)
+        await role(settings, stop)  # type: ignore[misc]
+
+    try:
+        uvloop.run(main())
+    except Exception as error:
+        log.exception("the role stopped", error=repr(error))
+        print(f"qist: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0

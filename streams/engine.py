@@ -1,0 +1,485 @@
+"""The servicing engine: one writer per partition, one transaction per batch.
+
+    poll -> load loans -> decide -> commit {events, agenda, vault, offsets, results} -> publish
+
+Offsets live in the same transaction as the events, so redelivery is harmless; the aggregate knows what it has done,
+so re-sending is harmless. Nothing inbound is dropped: a record is applied, repeated, parked (its loan is not known
+yet), dead-lettered with a reason, or sent on to the partition that owns its loan. Each of these is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from domain import commands as c
+from domain import snapshot
+from domain.agenda import next_task
+from domain.chain import GENESIS, link
+from domain.codec import encode
+from domain.decisions.rules import Rules
+from domain.life import handle
+from domain.refusals import Refused, Repeated
+from streams.clock import Clock
+from streams.envelope import Record
+from streams.inbox import KafkaInbox
+from streams.ports import Claim, DeadLetter, FencedOff, Held, Log, LogUnreachable, Part, Result
+from streams.publisher import Publisher
+from streams.topics import INBOUND, partition_of
+from streams.wire import Message, Secret, understand
+
+log = structlog.get_logger("engine")
+
+SNAPSHOT_EVERY = 100
+"""Events of a loan between two snapshots: loading replays at most so many."""
+TOPIC_ORDER = {topic.name: index for index, topic in enumerate(INBOUND)}
+"""Topics have no order between them: within a batch, loans are booked before anything else is said of them."""
+AGENDA = "agenda"
+
+
+class Defect(Exception):
+    """Our own mistake, met while deciding one message: that one is set aside, the rest of the batch goes on."""
+
+    def __init__(self, culprit: Culprit, error: Exception) -> None:
+        self.culprit = culprit
+        self.error = error
+        super().__init__(repr(error))
+
+
+Culprit = tuple[str, int, int] | str
+"""(topic, partition, offset) of a record, or the id of a loan whose agenda it was."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one turn of the loop has in hand."""
+
+    now: datetime
+    records: list[Record]
+    wakeups: list[tuple[int, str]]
+    parts: dict[int, Part] = field(default_factory=dict[int, Part])
+    touched: dict[str, int] = field(default_factory=dict[str, int])
+    reroutes: list[tuple[Record, int]] = field(default_factory=list[tuple[Record, int]])
+    released: set[str] = field(default_factory=set[str])
+    """Loans that were booked in this batch: what was parked for them is taken."""
+
+
+@dataclass(slots=True)
+class Partition:
+    """A claimed partition: where its log stands, and the loans in hand."""
+
+    number: int
+    position: int
+    parked: set[str]
+    loans: dict[str, Held] = field(default_factory=dict[str, Held])
+
+
+class Engine:
+    """The partition loop. `owner` names this process in the log; `crash_at` lets a test stop it at a named point."""
+
+    def __init__(
+        self,
+        *,
+        inbox: KafkaInbox,
+        events: Log,
+        publisher: Publisher,
+        clock: Clock,
+        rules: Rules,
+        partition_count: int,
+        cluster_id: str,
+        owner: str,
+        wait_ms: int = 50,
+        cached_loans: int = 200_000,
+        wakeups_at_once: int = 2_000,
+        crash_at: Callable[[str], None] = lambda point: None,
+        on_batch: Callable[[Batch, float], None] = lambda batch, seconds: None,
+    ) -> None:
+        self._inbox = inbox
+        self._log = events
+        self._publisher = publisher
+        self._clock = clock
+        self._rules = rules
+        self._partition_count = partition_count
+        self._cluster_id = cluster_id
+        self._owner = owner
+        self._wait_ms = wait_ms
+        self._cached_loans = cached_loans
+        self._wakeups_at_once = wakeups_at_once
+        self._crash_at = crash_at
+        self._on_batch = on_batch
+        self._partitions: dict[int, Partition] = {}
+        self._next_due: datetime | None = None
+        self._agenda_stale = False
+        self._defects: dict[Culprit, str] = {}
+        self._noted_at = 0.0
+        self._noted: dict[int, int] = {}
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions that this engine writes now."""
+        return frozenset(self._partitions)
+
+    @property
+    def cached(self) -> int:
+        return sum(len(partition.loans) for partition in self._partitions.values())
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop`, then leave with everything committed published."""
+        publishing = asyncio.create_task(self._publisher.run())
+        try:
+            while not stop.is_set():
+                await self.turn()
+                if publishing.done():
+                    publishing.result()
+        finally:
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
+            if stop.is_set():
+                await asyncio.wait_for(self._publisher.drain(), 30)
+                await self._note_published()
+
+    async def turn(self) -> None:
+        """One turn of the loop: whatever came, whatever is due."""
+        try:
+            await self._turn()
+        except FencedOff as fenced:
+            log.warning("another writer has our partitions: starting again from the log", reason=str(fenced))
+            self._start_again()
+            await asyncio.sleep(0.05)
+        except LogUnreachable as error:
+            log.warning("the database is out of reach: starting again from the log", error=str(error))
+            self._start_again()
+            await asyncio.sleep(0.5)
+
+    async def _turn(self) -> None:
+        await self._clock.refresh()
+        self._let_go(self._inbox.take_revoked())
+        if self._inbox.unclaimed:
+            await self._claim(self._inbox.unclaimed)
+        records = await self._inbox.poll(self._wait_ms)
+        now = self._clock.now()
+        wakeups = await self._due(now)
+        if not records and not wakeups:
+            await self._note_published()
+            return
+        started = time.perf_counter()
+        batch = Batch(now, records, wakeups)
+        await self._decide(batch)
+        if batch.reroutes:
+            await self._publisher.reroute(batch.reroutes)
+        await self._commit(batch)
+        self._on_batch(batch, time.perf_counter() - started)
+        await self._note_progress(batch)
+
+    # --- whose partitions ------------------------------------------------------------------------------------
+
+    async def _claim(self, partitions: Collection[int]) -> None:
+        """Become the writer: from here on the one before us can commit nothing."""
+        claims: list[Claim] = await self._log.claim(partitions, self._owner, self._cluster_id)
+        for claim in claims:
+            self._partitions[claim.partition] = Partition(claim.partition, claim.position, set(claim.parked))
+        self._publisher.take_over(claims)
+        await self._inbox.open({claim.partition: claim.offsets for claim in claims})
+        self._next_due = await self._log.next_due(self._partitions)
+        log.info("partitions claimed", partitions=sorted(partitions), owner=self._owner)
+
+    def _let_go(self, partitions: Collection[int]) -> None:
+        if not partitions:
+            return
+        for number in partitions:
+            self._partitions.pop(number, None)
+        self._publisher.let_go(partitions)
+        log.info("partitions let go", partitions=sorted(partitions))
+
+    def _start_again(self) -> None:
+        """Believe nothing in memory: every partition is claimed anew, from what the log says."""
+        mine = list(self._partitions)
+        self._let_go(mine)
+        self._inbox.close(mine)
+
+    # --- reading everything first ----------------------------------------------------------------------------
+
+    async def _due(self, now: datetime) -> list[tuple[int, str]]:
+        """Loans for which time has something to do. The database is asked only when something can be due."""
+        if not self._partitions or self._next_due is None or self._next_due > now:
+            return []
+        due = await self._log.due(self._partitions, now, self._wakeups_at_once)
+        self._agenda_stale = len(due) < self._wakeups_at_once
+        return due
+
+    async def _load(self, wanted: Iterable[tuple[int, str]]) -> None:
+        missing: dict[int, set[str]] = {}
+        for number, loan_id in wanted:
+            partition = self._partitions.get(number)
+            if partition is not None and loan_id not in partition.loans:
+                missing.setdefault(number, set()).add(loan_id)
+        if missing:
+            for loan_id, held in (await self._log.load(missing)).items():
+                self._partitions[partition_of(loan_id, self._partition_count)].loans[loan_id] = held
+
+    # --- deciding --------------------------------------------------------------------------------------------
+
+    async def _decide(self, batch: Batch) -> None:
+        """Decide the whole batch; a message that meets a defect of ours is set aside, and the batch decided again."""
+        understood = [self._understand(record) for record in batch.records]
+        messages = [message for message in understood if isinstance(message, Message)]
+        while True:
+            home = [(partition_of(m.loan_id, self._partition_count), m.loan_id) for m in messages]
+            await self._load([*home, *batch.wakeups])
+            released = await self._released(messages)
+            batch.parts.clear()
+            batch.touched.clear()
+            batch.reroutes.clear()
+            try:
+                self._decide_all(batch, understood, released)
+                return
+            except Defect as defect:
+                log.error("a defect: the message is set aside", culprit=defect.culprit, error=repr(defect.error))
+                self._defects[defect.culprit] = repr(defect.error)
+                for loan_id, number in batch.touched.items():
+                    self._partitions[number].loans.pop(loan_id, None)
+                for partition in self._partitions.values():
+                    partition.position = self._position_before(batch, partition)
+
+    @staticmethod
+    def _position_before(batch: Batch, partition: Partition) -> int:
+        part = batch.parts.get(partition.number)
+        return part.position if part else partition.position
+
+    def _understand(self, record: Record) -> Message | tuple[Record, Refused]:
+        try:
+            return understand(record)
+        except Refused as refused:
+            return record, refused
+
+    async def _released(self, messages: Sequence[Message]) -> dict[str, list[Message]]:
+        """Parked messages of loans that are booked in this batch."""
+        released: dict[str, list[Message]] = {}
+        for message in messages:
+            number = partition_of(message.loan_id, self._partition_count)
+            partition = self._partitions.get(number)
+            if isinstance(message.command, c.BookLoan) and partition and message.loan_id in partition.parked:
+                records = await self._log.parked_of(number, message.loan_id, self._cluster_id)
+                released[message.loan_id] = [understand(record) for record in records]
+        return released
+
+    def _decide_all(
+        self,
+        batch: Batch,
+        understood: Sequence[Message | tuple[Record, Refused]],
+        released: dict[str, list[Message]],
+    ) -> None:
+        for item in sorted(understood, key=topic_order):
+            record = item.record if isinstance(item, Message) else item[0]
+            if record.partition not in self._partitions:
+                continue  # revoked meanwhile: its next owner will read it
+            here = self._part(batch, record.partition)
+            here.offsets[record.topic] = max(here.offsets.get(record.topic, 0), record.offset + 1)
+            if not isinstance(item, Message):
+                set_aside(here, record, "", item[1])
+                continue
+            owner = partition_of(item.loan_id, self._partition_count)
+            if owner != record.partition:
+                here.tally.rerouted += 1
+                batch.reroutes.append((record, owner))
+                continue
+            self._apply(batch, here, item)
+            if isinstance(item.command, c.BookLoan) and item.loan_id in self._partitions[owner].loans:
+                for waiting in released.pop(item.loan_id, ()):
+                    here.tally.unparked += 1
+                    here.unparked.append(waiting.record)
+                    self._apply(batch, here, waiting)
+                batch.released.add(item.loan_id)
+        for number, loan_id in batch.wakeups:
+            if number in self._partitions:
+                self._wake(batch, self._part(batch, number), loan_id)
+        self._plan(batch)
+
+    def _part(self, batch: Batch, number: int) -> Part:
+        part = batch.parts.get(number)
+        if part is None:
+            part = batch.parts[number] = Part(number, self._partitions[number].position)
+            part.published = self._publisher.published(number)
+        return part
+
+    def _apply(self, batch: Batch, part: Part, message: Message) -> None:
+        """One message: applied, repeated, parked or set aside."""
+        record = message.record
+        culprit = record.topic, record.partition, record.offset
+        if culprit in self._defects:
+            letter = DeadLetter(record, message.loan_id, "defect", self._defects[culprit], "")
+            part.dead_letters.append(letter)
+            part.tally.dead_lettered += 1
+            return
+        loans = self._partitions[part.partition].loans
+        held = loans.get(message.loan_id)
+        if held is None and not isinstance(message.command, c.BookLoan):
+            part.parked.append((message.loan_id, record))
+            part.tally.parked += 1
+            self._partitions[part.partition].parked.add(message.loan_id)
+            return
+        batch.touched[message.loan_id] = part.partition
+        outcome, refused = "done", None
+        try:
+            loan = handle(held.loan if held else None, message.command, batch.now, self._rules)
+            if held is None:
+                held = loans[message.loan_id] = Held(loan, GENESIS)
+            part.tally.applied += 1
+            part.secrets.extend(owned(secret, loan.borrower_id) for secret in message.secrets)
+        except Repeated:
+            outcome = "repeated"
+            part.tally.repeated += 1
+        except Refused as error:
+            outcome, refused = "refused", error
+            if message.command_id:
+                part.tally.applied += 1
+            else:
+                set_aside(part, record, message.loan_id, error)
+        except Exception as error:
+            raise Defect(culprit, error) from error
+        if held is not None:
+            self._collect(batch, part, held, message.causation_id, message.correlation_id, message.actor)
+        else:
+            batch.touched.pop(message.loan_id, None)
+        if message.command_id and message.command_id not in part.results:
+            part.results[message.command_id] = Result(
+                command_id=message.command_id,
+                loan_id=message.loan_id,
+                type=message.type,
+                outcome=outcome,
+                refusal=refused.refusal.value if refused else "",
+                detail=refused.sentence() if refused else "",
+                version=held.loan.version if held else 0,
+            )
+
+    def _wake(self, batch: Batch, part: Part, loan_id: str) -> None:
+        """Time has come for a loan."""
+        held = self._partitions[part.partition].loans.get(loan_id)
+        if held is None:
+            return
+        if loan_id in self._defects:
+            part.agenda[loan_id] = batch.now + timedelta(hours=1)  # a person is needed; others are not held up
+            return
+        batch.touched[loan_id] = part.partition
+        try:
+            handle(held.loan, c.WakeUp(now=batch.now), batch.now, self._rules)
+        except Exception as error:
+            raise Defect(loan_id, error) from error
+        self._collect(batch, part, held, AGENDA, f"{AGENDA}:{loan_id}:{held.loan.version}", AGENDA)
+
+    def _collect(self, batch: Batch, part: Part, held: Held, causation: str, correlation: str, actor: str) -> None:
+        """The new events of a loan as rows of the log, chained."""
+        partition = self._partitions[part.partition]
+        loan_id, head, position = held.loan.id, held.head, partition.position
+        for event in held.loan.take_events():
+            position += 1
+            state = encode(event)
+            head = link(
+                head, part.partition, position, loan_id, event.originator_version, event.TOPIC, state,
+                event.timestamp, batch.now, causation, correlation, actor,
+            )  # fmt: skip
+            part.events.append(
+                (
+                    part.partition,
+                    position,
+                    loan_id,
+                    event.originator_version,
+                    event.TOPIC,
+                    state,
+                    event.timestamp,
+                    batch.now,
+                    causation,
+                    correlation,
+                    actor,
+                    head,
+                )  # fmt: skip
+            )
+        held.head, partition.position = head, position
+
+    def _plan(self, batch: Batch) -> None:
+        """What time will ask of the loans that were touched, and snapshots of those that have grown."""
+        for loan_id, number in batch.touched.items():
+            held = self._partitions[number].loans[loan_id]
+            task = next_task(held.loan, self._rules)
+            due_at = task.at if task else None
+            part = self._part(batch, number)
+            if due_at != held.due_at or loan_id in part.agenda:
+                part.agenda[loan_id] = due_at
+                held.due_at = due_at
+            if held.loan.version - held.snapshot_version >= SNAPSHOT_EVERY:
+                held.snapshot_version = held.loan.version
+                state = snapshot.dump(held.loan)
+                part.snapshots.append((loan_id, held.loan.version, snapshot.SCHEMA, state, held.head))
+
+    # --- committing ------------------------------------------------------------------------------------------
+
+    async def _commit(self, batch: Batch) -> None:
+        parts = [part for part in batch.parts.values() if not part.is_empty()]
+        if not parts:
+            await self._remember_due(parts)
+            return
+        self._crash_at("before commit")
+        await self._log.commit(parts, self._owner, self._cluster_id, batch.now)
+        self._crash_at("after commit")
+        for part in parts:
+            self._publisher.offer(part.partition, part.events)
+            if part.dead_letters:
+                self._publisher.dead_letters_waiting()
+        for part in parts:
+            self._partitions[part.partition].parked -= batch.released
+        await self._remember_due(parts)
+        self._forget_surplus()
+        self._crash_at("after publish")
+
+    async def _remember_due(self, parts: Sequence[Part]) -> None:
+        """The earliest moment that the agenda holds. It is asked only after its earliest rows were taken."""
+        if self._agenda_stale:
+            self._next_due = await self._log.next_due(self._partitions)
+            self._agenda_stale = False
+            return
+        planned = [at for part in parts for at in part.agenda.values() if at is not None]
+        self._next_due = min([*planned, *([self._next_due] if self._next_due else [])], default=None)
+
+    def _forget_surplus(self) -> None:
+        """Keep memory bounded: the loans that came in first leave first, and are loaded again when needed."""
+        surplus = self.cached - self._cached_loans
+        for partition in self._partitions.values():
+            if surplus <= 0:
+                return
+            for loan_id in list(partition.loans)[:surplus]:
+                del partition.loans[loan_id]
+                surplus -= 1
+
+    async def _note_published(self) -> None:
+        """With nothing else to do: say how far the topics are, so that a restart repeats little."""
+        published = {number: self._publisher.published(number) for number in self._partitions}
+        moved = {number: position for number, position in published.items() if position != self._noted.get(number)}
+        if moved:
+            await self._log.note_published(moved, self._owner)
+            self._noted.update(moved)
+
+    async def _note_progress(self, batch: Batch) -> None:
+        if time.monotonic() - self._noted_at > 1.0:
+            self._noted_at = time.monotonic()
+            await self._inbox.note_progress({number: part.offsets for number, part in batch.parts.items()})
+
+
+def topic_order(item: Message | tuple[Record, Refused]) -> int:
+    record = item.record if isinstance(item, Message) else item[0]
+    return TOPIC_ORDER[record.topic]
+
+
+def set_aside(part: Part, record: Record, loan_id: str, refused: Refused) -> None:
+    """A record that cannot be applied is kept whole, with the reason."""
+    part.dead_letters.append(DeadLetter(record, loan_id, refused.refusal.value, refused.sentence(), refused.field))
+    part.tally.dead_lettered += 1
+
+
+def owned(secret: Secret, borrower_id: str) -> Secret:
+    """A message about a loan need not name its borrower; the loan does."""
+    return secret if secret.borrower_id else Secret(secret.token, borrower_id, secret.content)

@@ -1,0 +1,602 @@
+"""Inbound messages: what each type must hold (pydantic), and the command that it means.
+
+Personal data leaves a message here: the command carries tokens, the vault gets the rest. Unknown fields are ignored,
+a missing or malformed one is refused with its JSON pointer; the message's content never reaches an error text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal
+
+import orjson
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from domain import commands as c
+from domain.calendar import ist_day
+from domain.refusals import Refusal, Refused
+from streams.envelope import Record
+from streams.topics import COMMANDS, DEBIT_OUTCOMES, DISBURSALS, MANDATE_OUTCOMES, PAYMENTS, PAYOUT_OUTCOMES
+
+LoanId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+Paise = Annotated[int, Field(strict=True, ge=0, le=10**15)]
+Reference = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Personal data on its way to the vault."""
+
+    token: str
+    borrower_id: str
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An inbound record, understood."""
+
+    record: Record
+    loan_id: str
+    type: str
+    command: c.Command
+    causation_id: str
+    correlation_id: str
+    actor: str
+    secrets: tuple[Secret, ...] = ()
+    command_id: str = ""
+    """Of a servicing command; its result is kept under this id."""
+
+
+class Inbound(BaseModel):
+    """What every message has."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    TYPE: ClassVar[str]
+
+    loan_id: LoanId
+
+    def command(self) -> c.Command:
+        raise NotImplementedError
+
+    def secrets(self) -> tuple[Secret, ...]:
+        return ()
+
+
+# --- los.disbursals ------------------------------------------------------------------------------------------
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Account(Part):
+    number: str | None = None
+    ifsc: str | None = None
+    holder: str | None = None
+    vpa: str | None = None
+
+    def last4(self) -> str:
+        return (self.number or "")[-4:]
+
+
+class Borrower(Part):
+    borrower_id: Annotated[str, Field(min_length=1, max_length=64)]
+    name: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    language: str = "en"
+    segment: str = ""
+    salary_day: Annotated[int, Field(ge=0, le=31)] | None = None
+
+
+class Payout(Part):
+    rail: str = "auto"
+    account: Account = Account()
+
+
+class Mandate(Part):
+    mandate_id: Reference
+    rail: Literal["enach", "nach", "upi", "card"]
+    umrn: str | None = None
+    status: Literal["active", "pending", "paused", "cancelled", "rejected", "expired"] = "active"
+    max_amount_paise: Paise | None = None
+    valid_from: date | None = None
+    valid_until: date | None = None
+    bank: str = ""
+    gateway: str = "sponsor-bank"
+    account: Account = Account()
+
+    def facts(self, loan_id: str) -> dict[str, Any]:
+        """What events may hold of it."""
+        return {
+            "mandate_id": self.mandate_id,
+            "rail": self.rail,
+            "umrn": self.umrn or "",
+            "status": self.status,
+            "max_amount_paise": self.max_amount_paise or 0,
+            "valid_from": self.valid_from.isoformat() if self.valid_from else "",
+            "valid_until": self.valid_until.isoformat() if self.valid_until else "",
+            "bank": self.bank,
+            "gateway": self.gateway,
+            "account_token": f"{loan_id}:mandate-account",
+            "ifsc": self.account.ifsc or "",
+            "last4": self.account.last4(),
+        }
+
+
+class DisbursalRequested(Inbound):
+    """An approved loan to service."""
+
+    TYPE = "los.disbursal.requested.v1"
+
+    borrower: Borrower
+    product: Reference
+    terms: dict[str, Any]
+    payout: Payout | None = None
+    mandate: Mandate | None = None
+
+    def command(self) -> c.Command:
+        payout = {}
+        if self.payout is not None:
+            payout = {
+                "rail": self.payout.rail,
+                "account_token": f"{self.loan_id}:payout-account",
+                "ifsc": self.payout.account.ifsc or "",
+                "last4": self.payout.account.last4(),
+            }
+        mandate = self.mandate.facts(self.loan_id) if self.mandate else {}
+        believed = self.terms.get("instalment_paise")
+        counts = isinstance(believed, int) and not self.terms.get("instalment_fixed")
+        identity = [self.borrower.borrower_id, self.product, self.terms, payout, mandate]
+        return c.BookLoan(
+            loan_id=self.loan_id,
+            borrower_id=self.borrower.borrower_id,
+            product=self.product,
+            terms=self.terms,
+            request_hash=hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest(),
+            believed_instalment_paise=believed if counts else None,
+            segment=self.borrower.segment,
+            salary_day=self.borrower.salary_day or 0,
+            language=self.borrower.language,
+            payout=payout,
+            mandate=mandate,
+        )
+
+    def secrets(self) -> tuple[Secret, ...]:
+        owner = self.borrower.borrower_id
+        person = self.borrower.model_dump(include={"name", "phone", "email"}, exclude_none=True)
+        kept = [Secret(f"{owner}:person", owner, person)] if person else []
+        if self.payout is not None:
+            account = self.payout.account.model_dump(exclude_none=True)
+            kept.append(Secret(f"{self.loan_id}:payout-account", owner, account))
+        if self.mandate is not None:
+            account = self.mandate.account.model_dump(exclude_none=True)
+            kept.append(Secret(f"{self.loan_id}:mandate-account", owner, account))
+        return tuple(kept)
+
+
+# --- gateways ------------------------------------------------------------------------------------------------
+
+
+class Outcome(Inbound):
+    """What a gateway says, and when it happened there."""
+
+    at: AwareDatetime
+    value_on: date | None = None
+    gateway_reference: str | None = None
+    gateway: str = ""
+    rail: str = ""
+    bank: str = ""
+
+    def counted_on(self) -> date:
+        return self.value_on or ist_day(self.at)
+
+
+class PayoutSettled(Outcome):
+    TYPE = "gateway.payout.settled.v1"
+    instruction_id: str = ""
+    amount_paise: Paise | None = None
+
+    def command(self) -> c.Command:
+        return c.SettlePayout(
+            instruction_id=self.instruction_id,
+            amount_paise=self.amount_paise,
+            value_on=self.counted_on(),
+            reference=self.gateway_reference or "",
+        )
+
+
+class PayoutFailed(Outcome):
+    TYPE = "gateway.payout.failed.v1"
+    RETURNED: ClassVar[bool] = False
+    instruction_id: str = ""
+    code: str = ""
+    message: str = ""
+
+    def command(self) -> c.Command:
+        return c.FailPayout(
+            instruction_id=self.instruction_id, code=self.code, reason=self.message, returned=self.RETURNED
+        )
+
+
+class PayoutReturned(PayoutFailed):
+    TYPE = "gateway.payout.returned.v1"
+    RETURNED = True
+
+
+class DebitSucceeded(Outcome):
+    TYPE = "gateway.debit.succeeded.v1"
+    instruction_id: Reference
+    amount_paise: Paise
+    rail: str = "enach"
+
+    def command(self) -> c.Command:
+        return c.RecordDebitSuccess(
+            instruction_id=self.instruction_id,
+            amount_paise=self.amount_paise,
+            value_on=self.counted_on(),
+            reference=self.gateway_reference or self.instruction_id,
+            rail=self.rail,
+            gateway=self.gateway,
+            bank=self.bank,
+        )
+
+
+class DebitFailed(Outcome):
+    TYPE = "gateway.debit.failed.v1"
+    instruction_id: Reference
+    amount_paise: Paise
+    rail: str = "enach"
+    code: Annotated[str, Field(min_length=1, max_length=40)]
+    message: str = ""
+
+    def command(self) -> c.Command:
+        return c.RecordDebitFailure(
+            instruction_id=self.instruction_id,
+            amount_paise=self.amount_paise,
+            code=self.code,
+            message=self.message,
+            value_on=self.counted_on(),
+            reference=self.gateway_reference or "",
+            rail=self.rail,
+            gateway=self.gateway,
+            bank=self.bank,
+        )
+
+
+class DebitReversed(Outcome):
+    TYPE = "gateway.debit.reversed.v1"
+    instruction_id: str = ""
+    gateway_reference: Reference
+    amount_paise: Paise | None = None
+    message: str = ""
+
+    def command(self) -> c.Command:
+        return c.ReverseReceipt(
+            reference=self.gateway_reference,
+            amount_paise=self.amount_paise,
+            value_on=self.counted_on(),
+            source="debit",
+            reason=self.message,
+            instruction_id=self.instruction_id,
+        )
+
+
+class MandateOutcome(Inbound):
+    STATUS: ClassVar[str]
+    mandate_id: Reference
+    code: str = ""
+    message: str = ""
+
+    def command(self) -> c.Command:
+        return c.ChangeMandate(mandate_id=self.mandate_id, status=self.STATUS, code=self.code, reason=self.message)
+
+
+class MandateActive(MandateOutcome):
+    TYPE = "gateway.mandate.active.v1"
+    STATUS = "active"
+
+
+class MandateRejected(MandateOutcome):
+    TYPE = "gateway.mandate.rejected.v1"
+    STATUS = "rejected"
+
+
+class MandateCancelled(MandateOutcome):
+    TYPE = "gateway.mandate.cancelled.v1"
+    STATUS = "cancelled"
+
+
+class MandatePaused(MandateOutcome):
+    TYPE = "gateway.mandate.paused.v1"
+    STATUS = "paused"
+
+
+class MandateExpired(MandateOutcome):
+    TYPE = "gateway.mandate.expired.v1"
+    STATUS = "expired"
+
+
+Method = Literal["upi", "neft", "imps", "rtgs", "cash", "card", "link", "cheque"]
+Intent = Literal["dues", "advance", "part-prepayment", "preclosure", "settlement"]
+
+
+class PaymentReceived(Inbound):
+    TYPE = "gateway.payment.received.v1"
+    payment_reference: Reference
+    amount_paise: Paise
+    method: Method
+    value_on: date
+    at: AwareDatetime | None = None
+    intent: Intent = "dues"
+    choice: Literal["reduce_tenure", "reduce_emi"] = "reduce_tenure"
+
+    def command(self) -> c.Command:
+        return c.ReceivePayment(
+            reference=self.payment_reference,
+            method=self.method,
+            amount_paise=self.amount_paise,
+            value_on=self.value_on,
+            intent=self.intent,
+            prepay_choice=self.choice,
+        )
+
+
+class PaymentReversed(Inbound):
+    TYPE = "gateway.payment.reversed.v1"
+    payment_reference: Reference
+    amount_paise: Paise | None = None
+    value_on: date | None = None
+    at: AwareDatetime
+    message: str = ""
+
+    def command(self) -> c.Command:
+        return c.ReverseReceipt(
+            reference=self.payment_reference,
+            amount_paise=self.amount_paise,
+            value_on=self.value_on or ist_day(self.at),
+            source="payment",
+            reason=self.message,
+        )
+
+
+# --- servicing.commands --------------------------------------------------------------------------------------
+
+
+class ServicingCommand(Inbound):
+    command_id: Reference
+    requested_by: str = ""
+    requested_at: AwareDatetime | None = None
+    reason: str = ""
+
+
+class Restructure(ServicingCommand):
+    TYPE = "servicing.restructure.v1"
+    effective_on: Annotated[date, Field(validation_alias=AliasChoices("effective_on", "effective_from", "from"))]
+    instalments: Annotated[int, Field(strict=True, ge=1, le=3660)] | None = None
+    instalment_paise: Paise | None = None
+    annual_rate_percent: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,8})?$")] | None = None
+    capitalise_arrears: bool = False
+
+    def command(self) -> c.Command:
+        return c.Restructure(
+            command_id=self.command_id,
+            effective_on=self.effective_on,
+            reason=self.reason,
+            instalments=self.instalments,
+            instalment_paise=self.instalment_paise,
+            annual_rate_percent=self.annual_rate_percent,
+            capitalise_arrears=self.capitalise_arrears,
+        )
+
+
+class RecordPayment(ServicingCommand):
+    TYPE = "servicing.record-payment.v1"
+    payment_reference: Reference
+    amount_paise: Paise
+    method: Method
+    value_on: date
+    intent: Intent = "dues"
+    choice: Literal["reduce_tenure", "reduce_emi"] = "reduce_tenure"
+
+    def command(self) -> c.Command:
+        return c.ReceivePayment(
+            reference=self.payment_reference,
+            method=self.method,
+            amount_paise=self.amount_paise,
+            value_on=self.value_on,
+            intent=self.intent,
+            prepay_choice=self.choice,
+            command_id=self.command_id,
+        )
+
+
+class PartPrepay(RecordPayment):
+    TYPE = "servicing.part-prepay.v1"
+    intent: Intent = "part-prepayment"
+
+
+class Preclose(RecordPayment):
+    TYPE = "servicing.preclose.v1"
+    intent: Intent = "preclosure"
+
+
+class RecordRecovery(RecordPayment):
+    TYPE = "servicing.record-recovery.v1"
+
+
+class QuotePreclosure(ServicingCommand):
+    TYPE = "servicing.quote-preclosure.v1"
+    on: date | None = None
+
+    def command(self) -> c.Command:
+        return c.QuotePreclosure(command_id=self.command_id, on=self.on)
+
+
+class LevyCharge(ServicingCommand):
+    TYPE = "servicing.levy-charge.v1"
+    kind: Reference
+    amount_paise: Paise | None = None
+    instalment: int = 0
+
+    def command(self) -> c.Command:
+        return c.LevyCharge(
+            command_id=self.command_id,
+            kind=self.kind,
+            reason=self.reason,
+            amount_paise=self.amount_paise,
+            number=self.instalment,
+        )
+
+
+class Waive(ServicingCommand):
+    TYPE = "servicing.waive.v1"
+    charge_id: Reference
+    amount_paise: Paise | None = None
+
+    def command(self) -> c.Command:
+        return c.Waive(
+            command_id=self.command_id,
+            charge_id=self.charge_id,
+            reason=self.reason,
+            amount_paise=self.amount_paise,
+        )
+
+
+class PauseCollection(ServicingCommand):
+    TYPE = "servicing.pause-collection.v1"
+    until: date
+
+    def command(self) -> c.Command:
+        return c.PauseCollection(command_id=self.command_id, until=self.until, reason=self.reason)
+
+
+class RegisterMandate(ServicingCommand):
+    TYPE = "servicing.register-mandate.v1"
+    mandate: Mandate
+    borrower_id: str = ""
+
+    def command(self) -> c.Command:
+        return c.RegisterMandate(command_id=self.command_id, mandate=self.mandate.facts(self.loan_id))
+
+    def secrets(self) -> tuple[Secret, ...]:
+        account = self.mandate.account.model_dump(exclude_none=True)
+        return (Secret(f"{self.loan_id}:mandate-account", self.borrower_id, account),) if account else ()
+
+
+class SwapMandate(RegisterMandate):
+    TYPE = "servicing.swap-mandate.v1"
+
+
+class UpdateBorrower(ServicingCommand):
+    TYPE = "servicing.update-borrower.v1"
+    borrower_id: Reference
+    name: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    language: str | None = None
+    segment: str | None = None
+    salary_day: Annotated[int, Field(ge=0, le=31)] | None = None
+
+    def person(self) -> dict[str, Any]:
+        return self.model_dump(include={"name", "phone", "email"}, exclude_none=True)
+
+    def command(self) -> c.Command:
+        facts = self.model_dump(include={"language", "segment", "salary_day"}, exclude_none=True)
+        return c.UpdateBorrower(command_id=self.command_id, vaulted=tuple(self.person()), facts=facts)
+
+    def secrets(self) -> tuple[Secret, ...]:
+        person = self.person()
+        return (Secret(f"{self.borrower_id}:person", self.borrower_id, person),) if person else ()
+
+
+class UpdateBankAccount(ServicingCommand):
+    TYPE = "servicing.update-bank-account.v1"
+    borrower_id: Reference
+    account: Account
+
+    def command(self) -> c.Command:
+        return c.UpdateBorrower(command_id=self.command_id, vaulted=("bank-account",), facts={})
+
+    def secrets(self) -> tuple[Secret, ...]:
+        account = self.account.model_dump(exclude_none=True)
+        return (Secret(f"{self.loan_id}:payout-account", self.borrower_id, account),)
+
+
+class WriteOff(ServicingCommand):
+    TYPE = "servicing.write-off.v1"
+
+    def command(self) -> c.Command:
+        return c.WriteOff(command_id=self.command_id, reason=self.reason)
+
+
+CARRIES: dict[str, tuple[type[Inbound], ...]] = {
+    DISBURSALS.name: (DisbursalRequested,),
+    PAYOUT_OUTCOMES.name: (PayoutSettled, PayoutFailed, PayoutReturned),
+    DEBIT_OUTCOMES.name: (DebitSucceeded, DebitFailed, DebitReversed),
+    MANDATE_OUTCOMES.name: (
+        MandateActive,
+        MandateRejected,
+        MandateCancelled,
+        MandatePaused,
+        MandateExpired,
+    ),
+    PAYMENTS.name: (PaymentReceived, PaymentReversed),
+    COMMANDS.name: (
+        Restructure,
+        RecordPayment,
+        PartPrepay,
+        Preclose,
+        RecordRecovery,
+        QuotePreclosure,
+        LevyCharge,
+        Waive,
+        PauseCollection,
+        RegisterMandate,
+        SwapMandate,
+        UpdateBorrower,
+        UpdateBankAccount,
+        WriteOff,
+    ),
+}
+"""Topic -> the types that it carries."""
+
+MODELS: dict[tuple[str, str], Callable[[bytes], Inbound]] = {
+    (topic, model.TYPE): model.model_validate_json for topic, models in CARRIES.items() for model in models
+}
+
+
+def understand(record: Record) -> Message:
+    """The message that a record is; `Refused` with the field at fault when it is none."""
+    kind = record.header("ce_type")
+    if not kind:
+        raise Refused(Refusal.missing_type, "/headers/ce_type")
+    validate = MODELS.get((record.topic, kind))
+    if validate is None:
+        raise Refused(Refusal.unknown_type, "/headers/ce_type", topic=record.topic, type=kind[:100])
+    try:
+        body = validate(record.value or b"")
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        pointer = "".join(f"/{part}" for part in first["loc"])
+        refusal = Refusal.loan_id_invalid if first["loc"] == ("loan_id",) else Refusal.malformed
+        raise Refused(refusal, pointer, because=first["msg"]) from None
+    identity = record.header("ce_id") or f"{record.topic}:{record.partition}:{record.offset}"
+    command_id = requested_by = ""
+    if isinstance(body, ServicingCommand):
+        command_id, requested_by = body.command_id, body.requested_by
+    return Message(
+        record=record,
+        loan_id=body.loan_id,
+        type=kind,
+        command=body.command(),
+        causation_id=identity,
+        correlation_id=record.header("qist_correlation_id") or identity,
+        actor=requested_by or record.header("ce_source") or record.topic,
+        secrets=body.secrets(),
+        command_id=command_id,
+    )
