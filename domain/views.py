@@ -41,7 +41,7 @@ def unpaid(loan: Loan) -> Unpaid:
 
 
 def awaits_outcome(loan: Loan) -> bool:
-    """A debit is out and unanswered, and nothing was overdue before: neither success nor failure (servicing rule 34)."""
+    """A debit is out and unanswered and nothing was overdue before: neither success nor failure (servicing rule 34)."""
     return not loan.threshold and any(not debit.overdue for debit in loan.in_flight.values())
 
 

@@ -1,0 +1,433 @@
+"""The ledger: every rupee that an event moves, in double entry, and balances that are sums of the entries.
+
+Amounts are signed paise: a debit is positive, a credit negative, and each event's entries sum to 0. Entries are
+booked on the day that the event became known, also when they count from an earlier day (`value_on`): nothing is ever
+edited, corrections are new entries (servicing rule 13). Interest and fees become income when they fall due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from domain import events as e
+from domain.decisions.rules import Rules
+from domain.ensure import ensure
+from domain.events import Line, LoanEvent
+from domain.loan import Loan
+from projections.base import Outgoing, Recorded, Row, Table, Write, booked_on
+
+# --- Chart of accounts ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A place where money, a claim, a debt or a result is kept."""
+
+    code: int
+    name: str
+    kind: Literal["asset", "liability", "income", "expense"]
+    holds: str
+
+
+BANK = 1000
+PRINCIPAL = 1100
+INTEREST_RECEIVABLE = 1200
+CHARGES_RECEIVABLE = 1300
+EXCESS = 2000
+REFUNDS_PAYABLE = 2100
+GST_PAYABLE = 2200
+INTEREST_SUSPENSE = 2300
+INTEREST_INCOME = 4000
+FEE_INCOME = 4100
+CHARGE_INCOME = 4200
+PENAL_INCOME = 4300
+RECOVERY_INCOME = 4400
+WAIVERS = 5000
+WRITTEN_OFF = 5100
+
+ACCOUNTS = (
+    Account(BANK, "Bank", "asset", "money paid out and collected"),
+    Account(PRINCIPAL, "Principal outstanding", "asset", "what is lent and not repaid, due or not"),
+    Account(INTEREST_RECEIVABLE, "Interest receivable", "asset", "interest that fell due and is unpaid"),
+    Account(CHARGES_RECEIVABLE, "Fees and charges receivable", "asset", "fees, charges and penal charges, with GST"),
+    Account(EXCESS, "Borrowers' excess", "liability", "money held for the borrower until the next due date"),
+    Account(REFUNDS_PAYABLE, "Refunds payable", "liability", "money owed back to the borrower"),
+    Account(GST_PAYABLE, "GST payable", "liability", "tax on fees and charges, owed to the state"),
+    Account(INTEREST_SUSPENSE, "Interest suspense", "liability", "interest of NPA loans that is due and not received"),
+    Account(INTEREST_INCOME, "Interest income", "income", "interest that fell due; on NPA loans what was received"),
+    Account(FEE_INCOME, "Fee income", "income", "processing and other fees of the terms"),
+    Account(CHARGE_INCOME, "Charge income", "income", "bounce, preclosure and other charges"),
+    Account(PENAL_INCOME, "Penal charge income", "income", "penal charges, which are never interest"),
+    Account(RECOVERY_INCOME, "Recovery income", "income", "money that came after a write-off"),
+    Account(WAIVERS, "Waivers", "expense", "charges given up"),
+    Account(WRITTEN_OFF, "Bad debts written off", "expense", "what is no longer expected"),
+)
+BY_CODE = {account.code: account for account in ACCOUNTS}
+
+# --- Postings ------------------------------------------------------------------------------------------------
+
+Entries = dict[int, int]
+"""Account -> paise, debit positive; accounts that an event does not touch are absent or 0."""
+
+SETTLED = {
+    "principal": PRINCIPAL,
+    "interest": INTEREST_RECEIVABLE,
+    "fee": CHARGES_RECEIVABLE,
+    "charge": CHARGES_RECEIVABLE,
+    "penal": CHARGES_RECEIVABLE,
+    "excess": EXCESS,
+    "prepayment": PRINCIPAL,
+    "refund": REFUNDS_PAYABLE,
+    "recovery": RECOVERY_INCOME,
+}
+"""What a line of money settles -> the account that it credits."""
+
+
+def settle(debit: int, paise: int, lines: Iterable[Line]) -> Entries:
+    """`paise` into one account, out of those that the lines name; the negative lines of a reversal do the opposite."""
+    entries = {debit: paise}
+    for line in lines:
+        account = SETTLED[line["for"]]
+        entries[account] = entries.get(account, 0) - line["paise"]
+    return entries
+
+
+def lent(principal: int, deductions: Iterable[Mapping[str, Any]]) -> Entries:
+    """Money goes out as principal; what is kept back from it is income and GST at once."""
+    entries = {PRINCIPAL: principal}
+    net = principal
+    for part in deductions:
+        income = INTEREST_INCOME if part["kind"] == "broken-period-interest" else FEE_INCOME
+        amount, gst = part["amount_paise"], part["gst_paise"]
+        entries[income] = entries.get(income, 0) - amount
+        entries[GST_PAYABLE] = entries.get(GST_PAYABLE, 0) - gst
+        net -= amount + gst
+    entries[BANK] = -net
+    return entries
+
+
+def disbursed(event: e.Disbursed, loan: Loan) -> Entries:
+    """Dr principal; Cr bank with what reached the borrower, income and GST with what was kept back."""
+    entries = lent(event.amount_paise, event.deductions)
+    ensure(entries[BANK] == -event.net_paise, "net is principal less deductions", loan=loan.id, net=event.net_paise)
+    return entries
+
+
+def payout_failed(event: e.PayoutFailed, loan: Loan) -> Entries:
+    """Nothing, or, when the money came back, the exact reverse of its disbursal."""
+    if not event.returned:
+        return {}
+    kept = loan.deductions if event.tranche == 0 else ()
+    entries = lent(loan.tranches[event.tranche].amount, kept)
+    return {account: -paise for account, paise in entries.items()}
+
+
+def instalment_due(event: e.InstalmentDue, loan: Loan) -> Entries:
+    """Dr interest and fees receivable; Cr income and GST. Capitalised interest: Dr principal, Cr interest income."""
+    return {
+        INTEREST_RECEIVABLE: event.interest_paise,
+        PRINCIPAL: event.capitalised_paise,
+        CHARGES_RECEIVABLE: event.fee_paise,
+        INTEREST_INCOME: -event.interest_paise - event.capitalised_paise,
+        FEE_INCOME: event.fee_gst_paise - event.fee_paise,
+        GST_PAYABLE: -event.fee_gst_paise,
+    }
+
+
+def excess_applied(event: e.ExcessApplied, loan: Loan) -> Entries:
+    """Dr borrowers' excess; Cr what it settled."""
+    return settle(EXCESS, event.paise, event.lines)
+
+
+def money_received(event: e.DebitSucceeded | e.PaymentReceived, loan: Loan) -> Entries:
+    """Dr bank; Cr what it settled, and what is held or owed back."""
+    return settle(BANK, event.amount_paise, event.lines)
+
+
+def receipt_reversed(event: e.ReceiptReversed, loan: Loan) -> Entries:
+    """Cr bank; Dr what is owed again."""
+    return settle(BANK, -event.amount_paise, event.lines)
+
+
+def charge_levied(event: e.ChargeLevied, loan: Loan) -> Entries:
+    """Dr charges receivable; Cr income and GST."""
+    return {
+        CHARGES_RECEIVABLE: event.amount_paise + event.gst_paise,
+        PENAL_INCOME if event.kind == "penal" else CHARGE_INCOME: -event.amount_paise,
+        GST_PAYABLE: -event.gst_paise,
+    }
+
+
+def charge_waived(event: e.ChargeWaived, loan: Loan) -> Entries:
+    """Dr waivers; Cr charges receivable. GST that was declared stays payable until a credit note says otherwise."""
+    return {WAIVERS: event.paise, CHARGES_RECEIVABLE: -event.paise}
+
+
+def restructured(event: e.Restructured, loan: Loan) -> Entries:
+    """Dr principal; Cr interest receivable with the overdue interest that joined the principal."""
+    return {PRINCIPAL: event.capitalised_paise, INTEREST_RECEIVABLE: -event.capitalised_paise}
+
+
+def written_off(event: e.WrittenOff, loan: Loan) -> Entries:
+    """Dr bad debts; Cr principal, interest and charges receivable."""
+    return {
+        WRITTEN_OFF: event.principal_paise + event.interest_paise + event.charges_paise,
+        PRINCIPAL: -event.principal_paise,
+        INTEREST_RECEIVABLE: -event.interest_paise,
+        CHARGES_RECEIVABLE: -event.charges_paise,
+    }
+
+
+def closed(event: e.Closed, loan: Loan) -> Entries:
+    """Dr borrowers' excess; Cr refunds payable with what goes back."""
+    return {EXCESS: event.refund_paise, REFUNDS_PAYABLE: -event.refund_paise}
+
+
+def refund_settled(event: e.RefundSettled, loan: Loan) -> Entries:
+    """Dr refunds payable; Cr bank."""
+    return {REFUNDS_PAYABLE: event.amount_paise, BANK: -event.amount_paise}
+
+
+def refund_failed(event: e.RefundFailed, loan: Loan) -> Entries:
+    """Nothing, or, when the money came back, Dr bank, Cr refunds payable: it is still owed."""
+    return {BANK: event.amount_paise, REFUNDS_PAYABLE: -event.amount_paise} if event.returned else {}
+
+
+def delinquency_changed(event: e.DelinquencyChanged, loan: Loan) -> Entries:
+    """On becoming NPA: Dr interest income, Cr interest suspense with the interest that is unpaid (servicing rule 23).
+    On leaving it: the reverse."""
+    was, becomes = loan.classification == "NPA", event.classification == "NPA"
+    if was == becomes:
+        return {}
+    unpaid = loan.unpaid_of("interest")
+    unrealised = unpaid if becomes else -unpaid
+    return {INTEREST_INCOME: unrealised, INTEREST_SUSPENSE: -unrealised}
+
+
+class Posting(NamedTuple):
+    """How a kind of event is posted. `loan` is as it was before the event."""
+
+    entries: Callable[[Any, Loan], Entries]
+    value_on: str = ""
+    """The event's field that says from when it counts; none: the day it is booked."""
+    reference: str = ""
+    """The event's field that names the voucher."""
+
+
+POSTINGS: dict[type[LoanEvent], Posting] = {
+    e.Disbursed: Posting(disbursed, "value_on", "reference"),
+    e.PayoutFailed: Posting(payout_failed, reference="instruction_id"),
+    e.InstalmentDue: Posting(instalment_due, "due_on"),
+    e.ExcessApplied: Posting(excess_applied, "value_on"),
+    e.DebitSucceeded: Posting(money_received, "value_on", "instruction_id"),
+    e.PaymentReceived: Posting(money_received, "value_on", "reference"),
+    e.ReceiptReversed: Posting(receipt_reversed, "value_on", "reference"),
+    e.ChargeLevied: Posting(charge_levied, "due_on", "charge_id"),
+    e.ChargeWaived: Posting(charge_waived, reference="charge_id"),
+    e.Restructured: Posting(restructured, "effective_on"),
+    e.DelinquencyChanged: Posting(delinquency_changed, "on"),
+    e.WrittenOff: Posting(written_off, "on"),
+    e.Closed: Posting(closed, "on"),
+    e.RefundSettled: Posting(refund_settled, "value_on", "instruction_id"),
+    e.RefundFailed: Posting(refund_failed, reference="instruction_id"),
+}
+
+NO_POSTING: dict[type[LoanEvent], str] = {
+    e.LoanBooked: "nothing is owed before the money is out",
+    e.PayoutInstructed: "asked for, not done",
+    e.EmiScheduled: "a plan; its rows are posted when they fall due",
+    e.MandateRegistered: "moves no money",
+    e.MandateChanged: "moves no money",
+    e.BorrowerChanged: "moves no money",
+    e.DebitNotified: "moves no money",
+    e.DebitAttempted: "asked for, not done",
+    e.DebitFailed: "brought nothing; its charge is an event of its own",
+    e.DebitPending: "not decided yet",
+    e.DebitOutcomeOverdue: "not known yet",
+    e.RetryScheduled: "a plan",
+    e.CollectionExhausted: "moves no money",
+    e.CollectionPaused: "moves no money",
+    e.PrincipalPrepaid: "posted by the receipt that paid for it",
+    e.CaseOpened: "moves no money",
+    e.PreclosureQuoted: "an offer",
+    e.RefundInstructed: "asked for, not done; owed since the event that made it payable",
+    e.Reopened: "posted by the reversal that caused it",
+}
+"""Events without entries, and why; a test proves that the whole catalogue is in one of the two."""
+
+
+def post(event: LoanEvent, loan: Loan) -> Entries:
+    """The entries of an event, given its loan as it was before; empty when it moves no money."""
+    posting = POSTINGS.get(type(event))
+    if posting is None:
+        return {}
+    entries = posting.entries(event, loan)
+    if loan.classification == "NPA":
+        realise(event, entries)
+    entries = {account: paise for account, paise in entries.items() if paise}
+    ensure(sum(entries.values()) == 0, "an event's entries balance", loan=loan.id, event=event.TOPIC, entries=entries)
+    return entries
+
+
+def realise(event: LoanEvent, entries: Entries) -> None:
+    """Of an NPA loan, interest is income when it is received and not when it is due (servicing rule 23)."""
+    change = entries.get(INTEREST_RECEIVABLE, 0)
+    if change == 0 or type(event) is e.Restructured:  # capitalised is not received: it stays in suspense
+        return
+    against = WRITTEN_OFF if type(event) is e.WrittenOff else INTEREST_INCOME
+    entries[INTEREST_SUSPENSE] = -change
+    entries[against] = entries.get(against, 0) + change
+
+
+def journal_of(loan_id: str, events: Iterable[LoanEvent]) -> Iterator[tuple[LoanEvent, Entries]]:
+    """A whole life's entries, in order, by replaying it."""
+    loan = Loan.shell(loan_id)
+    for event in events:
+        entries = post(event, loan)
+        if entries:
+            yield event, entries
+        loan.evolve(event)
+
+
+# --- Tables --------------------------------------------------------------------------------------------------
+
+JOURNAL = Table(
+    "journal",
+    columns=(
+        ("partition", "integer"),
+        ("position", "bigint"),
+        ("loan_id", "text"),
+        ("topic", "text"),
+        ("reference", "text"),
+        ("value_on", "date"),
+        ("booked_at", "timestamptz"),
+        ("accounts", "smallint[]"),
+        ("amounts", "bigint[]"),
+    ),
+    key=("partition", "position"),
+    mode="append",
+    indexes=("partition, loan_id, position",),
+    checks=("{schema}.total(amounts) = 0", "cardinality(accounts) = cardinality(amounts)"),
+)
+BALANCES = Table(
+    "balances",
+    columns=(("partition", "integer"), ("loan_id", "text"), ("account", "smallint"), ("paise", "bigint")),
+    key=("partition", "loan_id", "account"),
+    mode="add",
+)
+DAILY = Table(
+    "daily",
+    columns=(
+        ("partition", "integer"),
+        ("account", "smallint"),
+        ("booked_on", "date"),
+        ("debit_paise", "bigint"),
+        ("credit_paise", "bigint"),
+    ),
+    key=("partition", "account", "booked_on"),
+    mode="add",
+)
+
+
+class Ledger:
+    """The projection `ledger`."""
+
+    name: ClassVar[str] = "ledger"
+    tables: ClassVar[tuple[Table, ...]] = (JOURNAL, BALANCES, DAILY)
+    told: ClassVar[tuple[Table, ...]] = (JOURNAL,)
+    before: ClassVar[tuple[str, ...]] = (
+        # A loop, because a check calls it for every row and a query inside would cost ten times as much.
+        "CREATE FUNCTION {schema}.total(amounts bigint[]) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$"
+        " DECLARE amount bigint; total bigint := 0;"
+        " BEGIN FOREACH amount IN ARRAY amounts LOOP total := total + amount; END LOOP; RETURN total; END $$",
+        "CREATE TABLE {schema}.accounts (code smallint PRIMARY KEY, name text NOT NULL, kind text NOT NULL)",
+        *(
+            f"INSERT INTO {{schema}}.accounts VALUES ({account.code}, $${account.name}$$, '{account.kind}')"
+            for account in ACCOUNTS
+        ),
+    )
+    after: ClassVar[tuple[str, ...]] = (
+        "CREATE VIEW {schema}.entries AS SELECT j.partition, j.position, j.loan_id, j.topic, j.reference, j.value_on,"
+        " j.booked_at, e.line, a.code AS account, a.name, a.kind, e.paise"
+        " FROM {schema}.journal j CROSS JOIN LATERAL unnest(j.accounts, j.amounts) WITH ORDINALITY"
+        " AS e (account, paise, line) JOIN {schema}.accounts a ON a.code = e.account",
+        "CREATE VIEW {schema}.trial_balance AS SELECT a.code AS account, a.name, a.kind,"
+        " coalesce(sum(d.debit_paise), 0)::bigint AS debit_paise,"
+        " coalesce(sum(d.credit_paise), 0)::bigint AS credit_paise,"
+        " coalesce(sum(d.debit_paise - d.credit_paise), 0)::bigint AS paise"
+        " FROM {schema}.accounts a LEFT JOIN {schema}.daily d ON d.account = a.code GROUP BY a.code",
+    )
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        pass
+
+    def begin(self) -> LedgerFolding:
+        return LedgerFolding()
+
+    def tell(self, table: Table, row: Row) -> Outgoing:
+        partition, position, loan_id, topic, reference, value_on, booked_at, accounts, amounts = row
+        return Outgoing(
+            "projection.ledger",
+            "projection.ledger.posted.v1",
+            loan_id,
+            f"ledger:{partition}:{position}",
+            booked_at,
+            {
+                "loan_id": loan_id,
+                "partition": partition,
+                "position": position,
+                "event": topic,
+                "reference": reference,
+                "value_on": value_on,
+                "booked_at": booked_at,
+                "entries": [
+                    {"account": account, "name": BY_CODE[account].name, "paise": paise}
+                    for account, paise in zip(accounts, amounts, strict=True)
+                ],
+            },
+            partition,
+        )
+
+
+class LedgerFolding:
+    """One batch of entries, and the sums that they add to."""
+
+    def __init__(self) -> None:
+        self.journal: list[Row] = []
+        self.balances: dict[tuple[int, str, int], int] = {}
+        self.daily: dict[tuple[int, int, date], list[int]] = {}
+
+    def see(self, recorded: Recorded, loan: Loan) -> None:
+        partition, position, loan_id, _, event, _ = recorded
+        entries = post(event, loan)
+        if not entries:
+            return
+        _, value_on, reference = POSTINGS[type(event)]
+        booked = booked_on(event)
+        counts = date.fromisoformat(getattr(event, value_on)) if value_on else booked
+        voucher = getattr(event, reference) if reference else ""
+        accounts, amounts = tuple(entries), tuple(entries.values())
+        self.journal.append(
+            (partition, position, loan_id, event.TOPIC, voucher, counts, event.timestamp, accounts, amounts)
+        )
+        balances, daily = self.balances, self.daily
+        for account, paise in entries.items():
+            key = (partition, loan_id, account)
+            balances[key] = balances.get(key, 0) + paise
+            day = daily.get((partition, account, booked))
+            if day is None:
+                day = daily[partition, account, booked] = [0, 0]
+            if paise > 0:
+                day[0] += paise
+            else:
+                day[1] -= paise
+
+    def close(self, loans: Mapping[str, Loan]) -> list[Write]:
+        return [
+            Write(JOURNAL, self.journal),
+            Write(BALANCES, [(*key, paise) for key, paise in self.balances.items()]),
+            Write(DAILY, [(*key, debit, credit) for key, (debit, credit) in self.daily.items()]),
+        ]

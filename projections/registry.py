@@ -1,0 +1,12 @@
+"""Every read model of the house, in the order in which their rows are written."""
+
+from __future__ import annotations
+
+from projections.base import Projection
+from projections.dashboard import Dashboard
+from projections.delinquency import Delinquency
+from projections.ledger import Ledger
+from projections.loan_view import LoanView
+
+ALL: tuple[type[Projection], ...] = (Ledger, Delinquency, Dashboard, LoanView)
+BY_NAME = {projection.name: projection for projection in ALL}
