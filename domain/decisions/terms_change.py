@@ -14,6 +14,7 @@ from domain.calendar import ist_day
 from domain.decisions.rules import Rules
 from domain.events import LoanEvent
 from domain.loan import Loan
+from domain.money import round_ratio
 from domain.refusals import Refusal, Refused, Repeated
 from domain.schedule import build_schedule, interest_for_days
 from domain.terms import Terms, TermsError
@@ -29,20 +30,24 @@ def next_due_after(terms: Terms, day: date) -> date:
 
 
 def accrued_interest(loan: Loan, principal_paise: int, on: date) -> int:
-    """Interest by days that is not due yet, up to a day (included), on the principal that is not due."""
-    coming = [row.due_on for row in loan.rows[loan.due_rows :] if row.due_on <= on]
-    since, carried = (coming[-1], 0) if coming else (loan.accrual_from, loan.accrual_carried)
-    if since is None or on <= since or principal_paise <= 0:
+    """Interest by days that is not due yet, up to a day (included), on the principal that is not due.
+
+    Never more than the row that it belongs to will ask for: day counts by dates can exceed a regular period's.
+    """
+    coming = [row for row in loan.rows[loan.due_rows :] if row.due_on <= on]
+    ahead = loan.rows[loan.due_rows + len(coming) :]
+    since, carried = (coming[-1].due_on, 0) if coming else (loan.accrual_from, loan.accrual_carried)
+    if since is None or not ahead or on <= since or principal_paise <= 0:
         return carried
     terms = Terms.parse(loan.terms)
-    return carried + interest_for_days(
-        principal_paise,
-        terms.annual_rate_percent,
-        since,
-        on,
-        terms.day_count,
-        terms.rounding_mode,
+    row_interest = ahead[0].interest - carried
+    if terms.interest_method == "flat":
+        days = (ahead[0].due_on - since).days
+        return carried + round_ratio(row_interest * (on - since).days, days, terms.rounding_mode)
+    by_days = interest_for_days(
+        principal_paise, terms.annual_rate_percent, since, on, terms.day_count, terms.rounding_mode
     )
+    return carried + min(by_days, row_interest)
 
 
 def reamortise(
