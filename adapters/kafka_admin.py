@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from adapters.errors import Explained
 from adapters.settings import Settings
 
 _ALREADY_EXISTS = 36
@@ -23,7 +24,7 @@ class Declared(Protocol):
     def compacted(self) -> bool: ...
 
 
-class TopicsUnusable(RuntimeError):
+class TopicsUnusable(Explained):
     """The broker's topics are not what we need; the message says what to do."""
 
 

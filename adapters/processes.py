@@ -11,13 +11,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adapters.errors import Explained
+
 _POLL_SECONDS = 0.02
 _PR_SET_PDEATHSIG = 1
 # Loaded here and not in the child: between fork and exec only what is already in memory is safe.
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-class ProcessFailed(RuntimeError):
+class ProcessFailed(Explained):
     """A child process that should be running is not; the message is for a person."""
 
 

@@ -13,10 +13,19 @@ WRONG_USAGE: Final = 2
 
 # name: (where it lives, what it does). The help stands here, so that `qist --help` imports none of them.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "up": ("adapters.cli.up:up", "Everything on this machine: database, broker and all roles, until Ctrl-C."),
+    "topics create": ("adapters.cli.admin:create", "Make the topics that are missing on the broker."),
+    "db migrate": ("adapters.cli.admin:migrate", "Bring the database up to date."),
     "schedule": (
         "adapters.cli.schedule:schedule",
         "Work out the schedule of a loan from its terms, as JSON.",
     ),
+}
+
+# The first words of commands of two words.
+GROUPS: Final[dict[str, str]] = {
+    "topics": "Topics on the broker.",
+    "db": "The database.",
 }
 
 
@@ -32,8 +41,11 @@ app = App(
     help_format="plaintext",
     version=_version,
 )
+for _group, _help in GROUPS.items():
+    app.command(App(name=_group, help=_help, help_format="plaintext"))
 for _name, (_path, _help) in COMMANDS.items():
-    app.command(_path, name=_name, help=_help)
+    *_within, _last = _name.split()
+    (app[_within[0]] if _within else app).command(_path, name=_last, help=_help)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -17,6 +17,7 @@ from typing import Self
 
 from adapters.embedded.broker import answers
 from adapters.embedded.ports import LOOPBACK, choose_port, free_port
+from adapters.errors import Explained
 from adapters.processes import ChildProcess
 
 OPS = Path(__file__).parents[2] / "ops" / "kafka"
@@ -28,7 +29,7 @@ _START_SECONDS = 90
 _JVM = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true")
 
 
-class KafkaMissing(RuntimeError):
+class KafkaMissing(Explained):
     """Java, Maven or the jars are not here; the message says what to install."""
 
 
@@ -197,7 +198,7 @@ def main() -> int:
         asyncio.run(_run_in_foreground(fetch_only="--fetch-only" in sys.argv))
     except KeyboardInterrupt:
         return 0
-    except (RuntimeError, OSError) as error:
+    except (Explained, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -19,6 +19,7 @@ import asyncpg
 import psutil
 
 from adapters.embedded.ports import LOOPBACK, free_port
+from adapters.errors import Explained
 from adapters.processes import ChildProcess
 
 MAJOR = 18
@@ -47,7 +48,7 @@ TUNING = {
 }
 
 
-class PostgresUnusable(RuntimeError):
+class PostgresUnusable(Explained):
     """This data folder cannot be served; the message says why and what to do."""
 
 

@@ -25,6 +25,7 @@ from adapters.embedded.postgres import EmbeddedPostgres, PostgresUnusable
 from adapters.embedded.services import services
 from adapters.processes import ChildProcess, ProcessFailed
 from adapters.settings import Settings
+from tests.eventually import eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,14 +51,6 @@ def gone(pid: int | None) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-
-
-async def eventually(condition, seconds: float = 15) -> None:
-    async with asyncio.timeout(seconds):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.02)
 
 
 class TestPostgres:
@@ -287,6 +280,7 @@ from pathlib import Path
 from adapters.embedded.ports import free_port
 from adapters.embedded.services import services
 from adapters.settings import Settings
+from tests.eventually import eventually
 
 async def main():
     settings = Settings(data_dir=Path(sys.argv[1]), postgres_port=free_port(), broker_port=free_port())

@@ -1,0 +1,62 @@
+"""What all commands that run for a while have in common: settings, signals, and errors told in words."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from adapters.errors import Explained
+from adapters.settings import PREFIX, Settings, unknown_variables
+
+ANSWER_IS_NO: Final = 1
+WRONG_USAGE: Final = 2
+
+
+def settings_or_exit(**overrides: Any) -> Settings:
+    """The settings of this process; a wrong one ends it, as wrong usage does."""
+    for name in unknown_variables(os.environ):
+        print(f"warning: {name} is no setting of Qist", file=sys.stderr)
+    try:
+        return Settings.load(**overrides)
+    except ValidationError as refused:
+        for error in refused.errors(include_input=False, include_url=False):
+            name = "_".join(str(part) for part in error["loc"]).upper()
+            print(f"{PREFIX + name if name else 'settings'}: {error['msg']}", file=sys.stderr)
+        sys.exit(WRONG_USAGE)
+
+
+def run(main: Coroutine[Any, Any, int | None]) -> int:
+    """Run it until it is done or we are told to stop, and say in words what went wrong: the exit status."""
+    from aiokafka.errors import KafkaError
+    from asyncpg import InterfaceError, PostgresError
+
+    from adapters.event_store.migrate import MigrationError
+
+    try:
+        return asyncio.run(_until_told_to_stop(main)) or 0
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        return 0  # told to stop, and stopped
+    except (Explained, MigrationError) as error:
+        print(error, file=sys.stderr)
+    except KafkaError as error:
+        print(f"Kafka: {error}", file=sys.stderr)
+    except (PostgresError, InterfaceError) as error:
+        print(f"PostgreSQL: {error}", file=sys.stderr)
+    except OSError as error:
+        print(error, file=sys.stderr)
+    return ANSWER_IS_NO
+
+
+async def _until_told_to_stop(main: Coroutine[Any, Any, int | None]) -> int | None:
+    """SIGINT, SIGTERM and a closed terminal all mean: put things away and end."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await main
