@@ -1,0 +1,32 @@
+"""Pages of the documentation that are generated; `make docs` writes them, and a test fails when one has drifted."""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+# page: the function that returns its text, as `module:function`.
+PAGES = {
+    "docs/settings.md": "adapters.settings:settings_page",
+}
+
+
+def text_of(page: str) -> str:
+    """What the page should say."""
+    module, function = PAGES[page].split(":")
+    write: Callable[[], str] = getattr(import_module(module), function)
+    return write()
+
+
+def main() -> None:
+    for page in PAGES:
+        path, text = ROOT / page, text_of(page)
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            print(f"wrote {page}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
