@@ -10,15 +10,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from projections.base import Projection, Row, Table, Write
 from projections.registry import ALL
 
-Connection = asyncpg.Connection[Any]
-AnyProjection = Projection | type[Projection]
+Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
+AnyProjection: TypeAlias = Projection | type[Projection]
 
 ROLE = "qist_app"
 
@@ -104,17 +105,16 @@ async def positions_of(connection: Connection, schema: str, partitions: Collecti
     return {row["partition"]: row["position"] for row in rows}, {row["partition"]: row["published"] for row in rows}
 
 
-async def move(connection: Connection, schema: str, old: Positions, new: Positions, published: Positions) -> None:
+async def move(connection: Connection, schema: str, old: Positions, new: Positions) -> None:
     """Compare and set: go on from where this projector believes to be, or learn that another was here."""
     partitions = list(new)
     moved = await connection.fetch(
-        f"UPDATE {schema}.positions p SET position = m.new, published = greatest(p.published, m.published)"
-        " FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[]) AS m (partition, old, new, published)"
+        f"UPDATE {schema}.positions p SET position = m.new"
+        " FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS m (partition, old, new)"
         " WHERE p.partition = m.partition AND p.position = m.old RETURNING p.partition",
         partitions,
         [old[partition] for partition in partitions],
         [new[partition] for partition in partitions],
-        [published.get(partition, 0) for partition in partitions],
     )
     if len(moved) != len(partitions):
         lost = sorted(set(partitions) - {row["partition"] for row in moved})
@@ -158,10 +158,21 @@ def upsert(table: Table, schema: str, *, returning: bool = False) -> str:
     )
 
 
-async def unpublished(
-    connection: Connection, schema: str, table: Table, partition: int, after: int, upto: int, limit: int
+async def mark_published(connection: Connection, schema: str, published: Positions) -> None:
+    """Analytics consumers have been told up to here."""
+    await connection.execute(
+        f"UPDATE {schema}.positions p SET published = m.published"
+        " FROM unnest($1::int[], $2::bigint[]) AS m (partition, published)"
+        " WHERE p.partition = m.partition AND p.published < m.published",
+        list(published),
+        list(published.values()),
+    )
+
+
+async def changed_rows(
+    connection: Connection, schema: str, table: Table, partition: int, after: int, upto: int
 ) -> list[Row]:
-    """Rows of a table that changed in a stretch of the log, as they stand, oldest change first."""
+    """A partition's rows that changed in a stretch of the log, as they stand, oldest change first."""
     names = ", ".join(f"t.{name}" for name in table.names)
     # Rows of loans are found by the loans of the log's stretch, so that they need no index on their position.
     by_loan = (
@@ -171,12 +182,11 @@ async def unpublished(
         else ""
     )
     rows = await connection.fetch(
-        f"SELECT {names} FROM {schema}.{table.name} t WHERE t.partition = $1 AND t.position > $2 AND t.position <= $3"
-        f"{by_loan} ORDER BY t.position LIMIT $4",
+        f"SELECT {names} FROM {schema}.{table.name} t"
+        f" WHERE t.partition = $1 AND t.position > $2 AND t.position <= $3{by_loan} ORDER BY t.position",
         partition,
         after,
         upto,
-        limit,
     )
     return [tuple(row) for row in rows]
 
