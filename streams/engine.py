@@ -98,6 +98,7 @@ class Engine:
         wakeups_at_once: int = 2_000,
         crash_at: Callable[[str], None] = lambda point: None,
         on_batch: Callable[[Batch, float], None] = lambda batch, seconds: None,
+        on_claimed: Callable[[], None] = lambda: None,
     ) -> None:
         self._inbox = inbox
         self._log = events
@@ -112,6 +113,7 @@ class Engine:
         self._wakeups_at_once = wakeups_at_once
         self._crash_at = crash_at
         self._on_batch = on_batch
+        self._on_claimed = on_claimed
         self._partitions: dict[int, Partition] = {}
         self._next_due: datetime | None = None
         self._agenda_stale = False
@@ -187,6 +189,7 @@ class Engine:
         await self._inbox.open({claim.partition: claim.offsets for claim in claims})
         self._next_due = await self._log.next_due(self._partitions)
         log.info("partitions claimed", partitions=sorted(partitions), owner=self._owner)
+        self._on_claimed()
 
     def _let_go(self, partitions: Collection[int]) -> None:
         if not partitions:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -17,6 +16,7 @@ from adapters.database import connect_pool
 from adapters.event_store.postgres import PostgresLog
 from adapters.house import load_rules
 from adapters.kafka import client_options, cluster_identity, new_producer
+from adapters.readiness import announce_ready
 from adapters.settings import Settings
 from adapters.vault import Vault, master_key
 from streams.engine import Batch, Engine
@@ -57,6 +57,7 @@ async def run_engine(settings: Settings, stop: asyncio.Event, *, partitions: lis
             wait_ms=settings.batch_wait_ms,
             crash_at=crash_points(),
             on_batch=report_batch,
+            on_claimed=announce_ready,
         )
         await inbox.start()
         try:
@@ -94,28 +95,3 @@ def crash_points() -> Callable[[str], None]:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return crash_at
-
-
-def stop_on_signals(stop: asyncio.Event) -> None:
-    """Ctrl-C and SIGTERM ask for an orderly end."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-
-
-def run_role(role: Callable[[Settings, asyncio.Event], object], settings: Settings) -> int:
-    """Run one role in this process until a signal; 1 when it fails."""
-    import uvloop
-
-    async def main() -> None:
-        stop = asyncio.Event()
-        stop_on_signals(stop)
-        await role(settings, stop)  # type: ignore[misc]
-
-    try:
-        uvloop.run(main())
-    except Exception as error:
-        log.exception("the role stopped", error=repr(error))
-        print(f"qist: {type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    return 0

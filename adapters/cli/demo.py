@@ -1,0 +1,175 @@
+"""`qist demo`: Qist on this machine with a simulated LOS, gateways and borrowers, on a fast clock."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import re
+import sys
+import tempfile
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from adapters.cli.running import run, settings_or_exit
+from adapters.settings import Settings
+
+START = date(2026, 1, 1)
+GARBAGE = 5
+
+
+def demo(
+    *,
+    loans: int = 2000,
+    months: int = 12,
+    seed: int = 7,
+    for_: Annotated[str | None, Parameter(name="--for")] = None,
+    data: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Live some months of a loan book in minutes, and reconcile at the end.
+
+    Starts everything as `qist up` does, in a folder that is gone afterwards. Exit status 1 when the books differ.
+
+    Parameters
+    ----------
+    loans
+        How many loans are paid out in the first month.
+    months
+        How many months to live.
+    seed
+        The same seed gives the same borrowers, and the same money.
+    for_
+        End after so much real time, such as `60s` or `5m`, even if the months are not over.
+    data
+        Keep the data in this folder instead; it must hold no loans yet.
+    json
+        Print the summary as one JSON document.
+    """
+    if loans < 1 or months < 1:
+        print("--loans and --months are at least 1", file=sys.stderr)
+        return 2
+    seconds = seconds_of(for_)
+    if for_ and seconds is None:
+        print(f"--for {for_}: say it as 60s or 5m", file=sys.stderr)
+        return 2
+    if data is not None:
+        return run(live(settings_for(data), loans, months, seed, seconds, json))
+    with tempfile.TemporaryDirectory(prefix="qist-demo-") as folder:
+        Path(folder).chmod(0o711)  # PostgreSQL runs under an account of its own when we are root
+        return run(live(settings_for(Path(folder)), loans, months, seed, seconds, json))
+
+
+def settings_for(data: Path) -> Settings:
+    return settings_or_exit(data_dir=data, clock="stepped", batch_wait_ms=5)
+
+
+def seconds_of(text: str | None) -> float | None:
+    found = re.fullmatch(r"(\d+)(s|m)?", text or "")
+    return int(found[1]) * (60 if found[2] == "m" else 1) if found else None
+
+
+async def live(settings: Settings, loans: int, months: int, seed: int, seconds: float | None, as_json: bool) -> int:
+    import asyncpg
+
+    from adapters.simulator.driver import Driver
+    from adapters.simulator.population import add_months, outages, population
+    from adapters.simulator.summary import projections_caught_up, summarise
+    from adapters.simulator.world import World
+    from adapters.system import system
+    from domain.calendar import day_start
+
+    start, until = day_start(START), day_start(add_months(START, months))
+    world = World(seed, population(seed, loans, START, months), outages(seed, START, months), until)
+    world.add_garbage(start + timedelta(days=40), GARBAGE)
+    async with system(settings) as qist:
+        for note in qist.notes:
+            print(f"note: {note}", file=sys.stderr)
+        print(f"Watch it live: {qist.http_url}/", file=sys.stderr)
+        driver = Driver(qist.settings, world, start, until)
+        started = time.monotonic()
+        with Progress(loans, start, until) as progress:
+            ended_early = await driver.run(
+                on_step=lambda known: progress.show(known),
+                enough=lambda: seconds is not None and time.monotonic() - started > seconds,
+            )
+        elapsed = time.monotonic() - started
+        database = await asyncpg.connect(qist.settings.database_dsn())
+        try:
+            await projections_caught_up(database)
+            summary = await summarise(database, driver, world.books, elapsed)
+        finally:
+            await database.close()
+        qist.ensure_running()
+    summary = {"simulated_from": start.isoformat(), **summary, "ended_early": ended_early}
+    print(jsonlib.dumps(summary, indent=2) if as_json else told(summary))
+    return 0 if summary["reconciles"] else 1
+
+
+class Progress:
+    """One line on stderr that says how far the simulation is; a plain line a month when nobody looks."""
+
+    def __init__(self, loans: int, start: datetime, until: datetime) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        self._console = Console(stderr=True)
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%  {task.fields[told]}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._start, self._until = start, until
+        self._task = self._bar.add_task(f"{loans} loans", total=(until - start).total_seconds(), told="")
+        self._month = 0
+        self._began = datetime.now(UTC)
+
+    def __enter__(self) -> Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, driver: Any) -> None:
+        told_now = f"{driver.now:%d %b %Y %H:%M}  {driver.messages:,} messages in, {driver.events:,} events"
+        self._bar.update(self._task, completed=(driver.now - self._start).total_seconds(), told=told_now)
+        if not self._console.is_terminal and driver.now.month != self._month:
+            self._month = driver.now.month
+            print(f"{(datetime.now(UTC) - self._began).seconds:4d} s  {told_now}", file=sys.stderr, flush=True)
+
+
+def told(summary: dict[str, Any]) -> str:
+    """The summary for a person."""
+    from domain.money import format_rupees
+
+    debits, failed = summary["debits"], summary["debits"]["failed"]
+    rows = [
+        ("lived", f"{summary['simulated_from'][:10]} to {summary['simulated_until'][:10]} in {summary['seconds']} s"),
+        ("loans", f"{summary['loans']} ({summary['loans_closed']} closed)"),
+        (
+            "messages in",
+            f"{summary['messages_in']} ({summary['messages_per_second']} a second): {summary['applied']} applied,"
+            f" {summary['repeated']} repeats, {summary['parked']} parked, {summary['dead_letters']} dead letters",
+        ),
+        ("events", str(summary["events"])),
+        ("disbursed", f"Rs. {format_rupees(summary['disbursed_paise'])}"),
+        ("collected", f"Rs. {format_rupees(summary['collected_paise'])}"),
+        ("principal left", f"Rs. {format_rupees(summary['principal_outstanding_paise'])}"),
+        (
+            "debits",
+            f"{debits['attempted']} attempted, {debits['succeeded']} succeeded, failed {failed['soft']} soft,"
+            f" {failed['hard']} hard, {failed['technical']} technical",
+        ),
+        ("recovered by retry", f"Rs. {format_rupees(summary['recovered_after_retry_paise'])}"),
+        ("trial balance", f"Rs. {format_rupees(summary['trial_balance_paise'])}"),
+        ("reconciles", "yes, to the paisa" if summary["reconciles"] else "NO"),
+        *(("", difference) for difference in summary["differences"]),
+    ]
+    return "\n".join(f"{name:<20}{value}" for name, value in rows)

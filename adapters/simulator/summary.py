@@ -1,0 +1,119 @@
+"""The end of a demo: what Qist's books say, and whether they agree with the simulator's own account, to the paisa."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+
+from adapters.simulator.driver import Driver
+from adapters.simulator.world import Books
+from projections.ledger import BANK, PRINCIPAL
+
+SHOWN_DIFFERENCES = 20
+
+
+async def projections_caught_up(database: asyncpg.Connection, seconds: float = 120) -> None:
+    """Wait until every read model stands where the log does."""
+    async with asyncio.timeout(seconds):
+        while True:
+            behind = await database.fetchval(
+                "SELECT count(*) FROM partitions p"
+                " LEFT JOIN ledger.positions l USING (partition) LEFT JOIN dashboard.positions d USING (partition)"
+                " LEFT JOIN loan_view.positions v USING (partition) LEFT JOIN delinquency.positions q USING (partition)"
+                " WHERE p.position > 0 AND least(coalesce(l.position, 0), coalesce(d.position, 0),"
+                " coalesce(v.position, 0), coalesce(q.position, 0)) < p.position"
+            )
+            if behind == 0:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def summarise(database: asyncpg.Connection, driver: Driver, books: Books, seconds: float) -> dict[str, Any]:
+    """The summary of contracts.md. Money in paise."""
+    house = await database.fetchrow(
+        "SELECT sum(applied) AS applied, sum(repeated) AS repeated, sum(parked) AS parked_ever, sum(rerouted) AS rerouted,"
+        " sum(dead_lettered) AS dead_lettered, sum(position) AS events,"
+        " (SELECT count(*) FROM parked) AS parked, (SELECT count(*) FROM dead_letters) AS dead_letters FROM partitions"
+    )
+    debits = await database.fetch(
+        "SELECT outcome, failure_class, attempt > 1 AS retried, sum(count) AS count, sum(paise) AS paise"
+        " FROM dashboard.debits GROUP BY 1, 2, 3"
+    )
+    balances = {
+        row["account"]: int(row["paise"])
+        for row in await database.fetch("SELECT account, sum(paise) AS paise FROM ledger.balances GROUP BY account")
+    }
+    stages = dict(await database.fetch("SELECT stage, count(*) FROM loan_view.loans GROUP BY stage"))
+    money = await database.fetchrow(
+        "SELECT coalesce(sum(amounts[i]) FILTER (WHERE topic = 'loan.disbursed.v1' AND accounts[i] = $2), 0) AS lent,"
+        " coalesce(sum(amounts[i]) FILTER (WHERE topic IN ('loan.debit-succeeded.v1', 'loan.payment-received.v1',"
+        " 'loan.receipt-reversed.v1') AND accounts[i] = $1), 0) AS collected"
+        " FROM ledger.journal, generate_subscripts(accounts, 1) AS i",
+        BANK,
+        PRINCIPAL,
+    )
+    differences = await compare(database, books)
+    accounted = house["applied"] + house["repeated"] + house["dead_lettered"] + house["parked"]
+    if accounted != driver.messages:
+        differences.append(f"{driver.messages} messages were sent, {accounted} are accounted for")
+    trial_balance = sum(balances.values())
+    if trial_balance:
+        differences.append(f"the trial balance is {trial_balance} paise")
+    return {
+        "loans": sum(stages.values()),
+        "simulated_until": driver.now.isoformat(),
+        "seconds": round(seconds, 1),
+        "messages_in": driver.messages,
+        "applied": int(house["applied"]),
+        "repeated": int(house["repeated"]),
+        "parked": house["parked"],
+        "dead_letters": house["dead_letters"],
+        "events": int(house["events"]),
+        "messages_per_second": round(driver.messages / seconds),
+        "disbursed_paise": int(money["lent"]),
+        "collected_paise": int(money["collected"]),
+        "principal_outstanding_paise": balances.get(PRINCIPAL, 0),
+        "debits": counted(debits),
+        "recovered_after_retry_paise": sum(
+            int(row["paise"]) for row in debits if row["outcome"] == "succeeded" and row["retried"]
+        ),
+        "loans_closed": stages.get("closed", 0),
+        "trial_balance_paise": trial_balance,
+        "reconciles": not differences,
+        "differences": differences[:SHOWN_DIFFERENCES],
+    }
+
+
+def counted(debits: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """Debits attempted, succeeded, and failed by class."""
+
+    def total(outcome: str, failure_class: str | None = None) -> int:
+        return sum(
+            int(row["count"])
+            for row in debits
+            if row["outcome"] == outcome and failure_class in (None, row["failure_class"])
+        )
+
+    failed = {name: total("failed", name) for name in ("soft", "hard", "technical")}
+    return {"attempted": total("attempted"), "succeeded": total("succeeded"), "failed": failed}
+
+
+async def compare(database: asyncpg.Connection, books: Books) -> list[str]:
+    """Loan by loan: what the ledger says went through the bank, and what the other side says."""
+    ledger = {
+        row["loan_id"]: int(row["paise"])
+        for row in await database.fetch(
+            "SELECT loan_id, sum(paise) AS paise FROM ledger.balances WHERE account = $1 GROUP BY loan_id", BANK
+        )
+    }
+    loans = set(ledger) | set(books.paid_by_borrower) | set(books.received_by_borrower)
+    differences: list[str] = []
+    for loan_id in sorted(loans):
+        theirs = books.paid_by_borrower.get(loan_id, 0) - books.received_by_borrower.get(loan_id, 0)
+        ours = ledger.get(loan_id, 0)
+        if ours != theirs:
+            differences.append(f"{loan_id}: the ledger has {ours} paise in the bank, the other side {theirs}")
+    return differences

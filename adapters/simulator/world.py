@@ -1,0 +1,281 @@
+"""What gateways and borrowers do about what Qist asks, and what they know of it: the other side's own books.
+
+Every answer depends on the seed and on what was asked, never on the order in which threads or processes happen to run.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from adapters.simulator.population import FUNDS, Borrower, Outage, add_months
+from domain.calendar import IST
+
+SOFT_CODE = {"enach": "04", "upi": "Z9", "card": "51"}
+HARD_CODE = {"enach": "01", "upi": "YE", "card": "14"}
+TECHNICAL_CODE = {"enach": "59", "upi": "U30", "card": "91"}
+ANSWER_HOURS = {"enach": 6, "upi": 1, "card": 1}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Sending:
+    """A message that the world sends at a moment."""
+
+    at: datetime
+    order: int
+    topic: str = field(compare=False)
+    key: str = field(compare=False)
+    type: str = field(compare=False)
+    identity: str = field(compare=False)
+    body: Mapping[str, Any] = field(compare=False)
+    times: int = field(default=1, compare=False)
+    paid_paise: int = field(default=0, compare=False)
+    """What it moves from the borrower (less than 0: back)."""
+    received_paise: int = field(default=0, compare=False)
+    """What it moves to the borrower."""
+    raw: bytes | None = field(default=None, compare=False)
+
+
+@dataclass(slots=True)
+class Books:
+    """The world's own account of the money, in paise, by loan."""
+
+    received_by_borrower: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Payouts and refunds that arrived."""
+    paid_by_borrower: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Debits and payments that went through, less what was taken back."""
+    answers: Counter[str] = field(default_factory=Counter[str])
+    asked: int = 0
+    repeats_sent: int = 0
+    garbage_sent: int = 0
+
+
+class World:
+    """The borrowers, their accounts and the gateways."""
+
+    def __init__(self, seed: int, borrowers: list[Borrower], outages: list[Outage], until: datetime) -> None:
+        self._seed = seed
+        self._until = until
+        self._people = {person.loan_id: person for person in borrowers}
+        self._outages = outages
+        self._queue: list[Sending] = []
+        self._order = 0
+        self._seen: set[str] = set()
+        self.books = Books()
+        for person in borrowers:
+            self._plan_life(person)
+
+    # --- the clock's side ------------------------------------------------------------------------------------
+
+    @property
+    def next_at(self) -> datetime | None:
+        return self._queue[0].at if self._queue else None
+
+    def sendings(self, now: datetime) -> list[Sending]:
+        """Everything that the world sends up to now, in order."""
+        due: list[Sending] = []
+        while self._queue and self._queue[0].at <= now:
+            sending = heapq.heappop(self._queue)
+            self.books.paid_by_borrower[sending.key] += sending.paid_paise
+            self.books.received_by_borrower[sending.key] += sending.received_paise
+            self.books.repeats_sent += sending.times - 1
+            due.append(sending)
+        return due
+
+    def _send(
+        self,
+        at: datetime,
+        topic: str,
+        key: str,
+        kind: str,
+        identity: str,
+        body: Mapping[str, Any],
+        *,
+        paid: int = 0,
+        received: int = 0,
+    ) -> None:
+        self._order += 1
+        times = 2 if self._dice("twice", identity).random() < 0.02 else 1
+        heapq.heappush(self._queue, Sending(at, self._order, topic, key, kind, identity, body, times, paid, received))
+
+    def _dice(self, *about: str) -> random.Random:
+        return random.Random(":".join((str(self._seed), *about)))
+
+    # --- lives -----------------------------------------------------------------------------------------------
+
+    def _plan_life(self, person: Borrower) -> None:
+        approved = datetime.combine(person.disburse_on, datetime.min.time(), IST) + timedelta(hours=10)
+        self._send(
+            approved,
+            "los.disbursals",
+            person.loan_id,
+            "los.disbursal.requested.v1",
+            f"los:{person.loan_id}",
+            person.request(),
+        )
+        turn = datetime.combine(
+            add_months(person.disburse_on, person.event_month), datetime.min.time(), IST
+        ) + timedelta(hours=12)
+        if person.habit == "precloses":
+            self._command(turn, person, "quote-preclosure", {})
+        elif person.habit == "prepays":
+            self._pay(turn, person, person.principal_paise // 10, "part-prepayment", "ahead")
+        elif person.habit == "leaves" and person.cancels_mandate:
+            self._send(
+                turn,
+                "gateway.mandate-outcomes",
+                person.loan_id,
+                "gateway.mandate.cancelled.v1",
+                f"mandate:{person.loan_id}",
+                {"loan_id": person.loan_id, "mandate_id": f"M-{person.loan_id}", "code": "C001"},
+            )
+
+    def add_garbage(self, at: datetime, count: int) -> None:
+        """Records that nobody can understand: each must end in the dead letters."""
+        for number in range(count):
+            self._order += 1
+            self.books.garbage_sent += 1
+            sending = Sending(
+                at, self._order, "gateway.debit-outcomes", f"junk-{number}", "gateway.debit.failed.v1",
+                f"junk:{number}", {}, raw=b'{"loan_id": "junk", "amount_paise": "much"',
+            )  # fmt: skip
+            heapq.heappush(self._queue, sending)
+
+    def _command(self, at: datetime, person: Borrower, name: str, fields: Mapping[str, Any]) -> None:
+        command_id = f"{name}:{person.loan_id}"
+        body = {
+            "loan_id": person.loan_id,
+            "command_id": command_id,
+            "requested_by": "borrower",
+            "requested_at": at.isoformat(),
+            **fields,
+        }
+        self._send(at, "servicing.commands", person.loan_id, f"servicing.{name}.v1", command_id, body)
+
+    def _pay(self, at: datetime, person: Borrower, paise: int, intent: str, about: str) -> None:
+        if at >= self._until:
+            return
+        reference = f"UPI-{person.loan_id}-{about}"
+        body = {
+            "loan_id": person.loan_id,
+            "payment_reference": reference,
+            "amount_paise": paise,
+            "method": "upi",
+            "value_on": at.astimezone(IST).date().isoformat(),
+            "at": at.isoformat(),
+            "intent": intent,
+        }
+        self._send(at, "gateway.payments", person.loan_id, "gateway.payment.received.v1", reference, body, paid=paise)
+
+    # --- what Qist asks --------------------------------------------------------------------------------------
+
+    def hear(self, kind: str, body: Mapping[str, Any]) -> None:
+        """An instruction or an event of Qist; anything heard before is not done twice."""
+        match kind:
+            case "servicing.payout-instruction.v1" | "servicing.refund-instruction.v1":
+                self._pay_out(body)
+            case "servicing.debit-instruction.v1":
+                self._debit(body)
+            case "loan.preclosure-quoted.v1":
+                self._accept_quote(body)
+            case _:
+                pass
+
+    def _first_time(self, identity: str) -> bool:
+        known = identity in self._seen
+        self._seen.add(identity)
+        return not known
+
+    def _pay_out(self, body: Mapping[str, Any]) -> None:
+        instruction, loan_id, paise = body["instruction_id"], body["loan_id"], body["amount_paise"]
+        if not self._first_time(instruction):
+            return
+        at = datetime.fromisoformat(body["instructed_at"]) + timedelta(hours=1)
+        if at >= self._until:
+            return
+        answer = {
+            "loan_id": loan_id,
+            "instruction_id": instruction,
+            "amount_paise": paise,
+            "rail": "imps",
+            "gateway": "payout-bank",
+            "gateway_reference": f"UTR-{instruction}",
+            "at": at.isoformat(),
+        }
+        self._send(
+            at,
+            "gateway.payout-outcomes",
+            loan_id,
+            "gateway.payout.settled.v1",
+            f"settled:{instruction}",
+            answer,
+            received=paise,
+        )
+
+    def _debit(self, body: Mapping[str, Any]) -> None:
+        instruction, loan_id, paise = body["instruction_id"], body["loan_id"], body["amount_paise"]
+        if not self._first_time(instruction):
+            return
+        self.books.asked += 1
+        person = self._people[loan_id]
+        presented = datetime.fromisoformat(body["present_at"])
+        at = presented + timedelta(hours=ANSWER_HOURS[body["rail"]])
+        if at >= self._until:
+            return
+        code = self._failure(person, instruction, presented, int(body["attempt"]))
+        dice = self._dice("amount", instruction)
+        if not code and dice.random() < 0.01:
+            paise = paise // 2  # a partial debit
+        answer = {
+            "loan_id": loan_id,
+            "instruction_id": instruction,
+            "amount_paise": paise,
+            "rail": body["rail"],
+            "gateway": body["gateway"],
+            "bank": body["bank"],
+            "gateway_reference": f"GW-{instruction}",
+            "at": at.isoformat(),
+        }
+        topic = "gateway.debit-outcomes"
+        if code:
+            self.books.answers["failed"] += 1
+            answer.update(code=code, message="")
+            self._send(at, topic, loan_id, "gateway.debit.failed.v1", f"failed:{instruction}", answer)
+            if person.habit == "late" and int(body["attempt"]) == 1:
+                later = at + timedelta(days=self._dice("late", instruction).randrange(2, 40))
+                self._pay(later.replace(hour=18), person, paise, "dues", instruction)
+            return
+        self.books.answers["succeeded"] += 1
+        self._send(at, topic, loan_id, "gateway.debit.succeeded.v1", f"succeeded:{instruction}", answer, paid=paise)
+        back = at + timedelta(days=2)
+        if dice.random() < 0.004 and back < self._until and person.habit != "precloses":
+            reversed_answer = {**answer, "at": back.isoformat(), "message": "disputed by the account holder"}
+            kind = "gateway.debit.reversed.v1"
+            self._send(back, topic, loan_id, kind, f"reversed:{instruction}", reversed_answer, paid=-paise)
+
+    def _failure(self, person: Borrower, instruction: str, at: datetime, attempt: int) -> str:
+        """The code of the failure, or nothing when the money comes."""
+        gone = add_months(person.disburse_on, person.event_month)
+        if person.habit == "leaves" and not person.cancels_mandate and at.date() >= gone:
+            return HARD_CODE[person.rail]
+        dice = self._dice("debit", instruction)
+        for outage in self._outages:
+            if outage.bank == person.bank and outage.begins <= at < outage.ends and dice.random() < outage.fails:
+                return TECHNICAL_CODE[person.rail]
+        likely = FUNDS[person.habit]
+        day = at.astimezone(IST).day
+        if attempt > 1 and (day == person.salary_day or dice.random() < 0.4):
+            likely = max(likely, 0.85) if person.habit != "late" else 0.3
+        return "" if dice.random() < likely else SOFT_CODE[person.rail]
+
+    def _accept_quote(self, body: Mapping[str, Any]) -> None:
+        """The borrower pays the quote on the same day."""
+        if not self._first_time(body["quote_id"]) or body["total_paise"] <= 0:
+            return
+        at = datetime.combine(date.fromisoformat(body["on"]), datetime.min.time(), IST) + timedelta(hours=16)
+        self._pay(at, self._people[body["loan_id"]], body["total_paise"], "preclosure", "preclosure")
