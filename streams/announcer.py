@@ -7,7 +7,8 @@ back from the tables by position, so a stop of Kafka never stops the read models
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 import asyncpg
@@ -25,11 +26,17 @@ WAITING_BATCHES = 8
 PAUSE_SECONDS = 1.0
 SENT_AT_ONCE = 5_000
 
+TROUBLE = (KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+
 log = structlog.get_logger("announcer")
 
 
 class Producer(Protocol):
-    """An aiokafka producer, started, with acks=all."""
+    """An aiokafka producer with acks=all."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
 
     async def send(self, topic: str, **record: Any) -> Any: ...
 
@@ -48,7 +55,7 @@ class Announcer:
     def __init__(
         self,
         pool: asyncpg.Pool,
-        producer: Producer,
+        new_producer: Callable[[], Producer],
         projections: Sequence[Projection],
         partitions: Collection[int],
         *,
@@ -56,11 +63,12 @@ class Announcer:
     ) -> None:
         """`coalesce_seconds`: sums change with every batch; they are sent at most so often, each key once."""
         self.pool = pool
-        self.producer = producer
+        self.new_producer = new_producer
         self.projections = [projection for projection in projections if projection.told]
         self.partitions = partitions
         self.coalesce_seconds = coalesce_seconds
         self.records = 0
+        self._producer: Producer | None = None
         self._queue: asyncio.Queue[Told] = asyncio.Queue(WAITING_BATCHES * len(self.projections))
         self._behind = True
         self._sums: dict[str, Outgoing] = {}
@@ -82,22 +90,30 @@ class Announcer:
         self._behind = True
 
     async def run(self, stop: asyncio.Event) -> None:
+        """Until told to stop; then what is waiting is sent."""
         while not stop.is_set():
             try:
                 await self._turn()
-            except (KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except TROUBLE as error:
                 log.warning("cannot announce, will go on from what was sent", error=repr(error))
                 self.fall_behind()
-                await asyncio.sleep(PAUSE_SECONDS)
-
-    async def finish(self) -> None:
-        """Send what is waiting: the end of an orderly stop."""
+                await self._let_go()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), PAUSE_SECONDS)
         try:
-            while not self._queue.empty():
+            while not (self._queue.empty() or self._behind):
                 await self._send(self._queue.get_nowait())
             await self._flush()
-        except (KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except TROUBLE as error:
             log.warning("stopped before all was announced; the next start goes on", error=repr(error))
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        """A producer can stick after an outage: the next record gets a new one."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(*TROUBLE):
+                await producer.stop()
 
     async def _turn(self) -> None:
         if self._behind:
@@ -142,7 +158,17 @@ class Announcer:
 
     async def _put(self, records: Collection[Outgoing]) -> None:
         """Send and wait until every one is acknowledged."""
-        futures = [await self.producer.send(record.topic, **in_kafka(record)) for record in records]
+        if not records:
+            return
+        if self._producer is None:
+            producer = self.new_producer()
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
+            self._producer = producer
+        futures = [await self._producer.send(record.topic, **in_kafka(record)) for record in records]
         for future in futures:
             await future
         self.records += len(futures)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -51,6 +51,7 @@ class Projector:
         *,
         batch_events: int = 5_000,
         cached_loans: int = 20_000,
+        on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self.pool = pool
         self.projections = projections
@@ -58,6 +59,7 @@ class Projector:
         self.announcer = announcer
         self.batch_events = batch_events
         self.loans = Loans(cached_loans)
+        self.on_ready = on_ready
         self.positions: dict[str, Positions] = {}
         self.tally = Tally()
 
@@ -67,6 +69,7 @@ class Projector:
             try:
                 async with self.pool.acquire() as reader, self.pool.acquire() as writer:
                     await self.take_stock(reader)
+                    self.on_ready()
                     await self.follow(reader, writer, stop)
             except (Superseded, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 log.warning("start again from where the read models stand", error=repr(error))

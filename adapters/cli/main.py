@@ -14,8 +14,15 @@ WRONG_USAGE: Final = 2
 # name: (where it lives, what it does). The help stands here, so that `qist --help` imports none of them.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "up": ("adapters.cli.up:up", "Everything on this machine: database, broker and all roles, until Ctrl-C."),
+    "engine": ("adapters.cli.engine:engine", "The servicing engine as a process of its own."),
+    "projector": ("adapters.cli.projector:projector", "The read models, kept up to date from the event log."),
+    "streams": ("adapters.cli.streams:streams", "Borrower updates to their loans, and payment insights."),
+    "demo": ("adapters.cli.demo:demo", "A year of simulated loans in minutes, with a summary that reconciles."),
     "topics create": ("adapters.cli.admin:create", "Make the topics that are missing on the broker."),
     "db migrate": ("adapters.cli.admin:migrate", "Bring the database up to date."),
+    "rebuild": ("adapters.cli.rebuild:rebuild", "Make a read model anew from the log, beside the live one, and swap."),
+    "replay": ("adapters.cli.audit:replay", "A loan as it stood, from its events."),
+    "audit verify": ("adapters.cli.audit:verify", "Hash chains, trial balance, read models: name every flaw."),
     "schedule": (
         "adapters.cli.schedule:schedule",
         "Work out the schedule of a loan from its terms, as JSON.",
@@ -26,6 +33,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 GROUPS: Final[dict[str, str]] = {
     "topics": "Topics on the broker.",
     "db": "The database.",
+    "audit": "Proof that the books are whole.",
 }
 
 

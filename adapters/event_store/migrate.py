@@ -59,6 +59,9 @@ async def migrate(dsn: str, partitions: int) -> list[str]:
                 )
             applied.append(migration.name)
         await settle_partitions(connection, partitions)
+        from streams.read_models import create_schemas  # here, because it brings in the whole domain
+
+        applied += [f"read model {name}" for name in await create_schemas(connection)]
         return applied
     finally:
         await connection.close()
