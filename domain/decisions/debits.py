@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import date, datetime
 
@@ -181,8 +180,10 @@ def lines_for(loan: Loan, paise: int) -> list[e.Line]:
 
 def numbers_of(loan: Loan, instruction_id: str) -> tuple[int, int]:
     """(instalment, attempt) of an instruction id `loan:instalment:attempt`; (0, 0) for one that is not ours."""
-    parts = re.fullmatch(re.escape(loan.id) + r":(\d+):(\d+)", instruction_id)
-    return (int(parts[1]), int(parts[2])) if parts else (0, 0)
+    owner, *numbers = instruction_id.rsplit(":", 2)
+    if owner != loan.id or len(numbers) != 2 or not all(number.isascii() and number.isdigit() for number in numbers):
+        return 0, 0
+    return int(numbers[0]), int(numbers[1])
 
 
 def check_money(loan: Loan, paise: int, value_on: date, now: datetime) -> None:
