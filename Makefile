@@ -54,10 +54,13 @@ check: lint docs test ## all that decides whether a change may go in: nothing ge
 docs: setup ## write the generated pages anew
 	$(BIN)/python -m adapters.pages
 
-lock: setup ## choose the newest versions that pyproject.toml allows, and write them down
+LOCK = uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --custom-compile-command "make lock"
+
+lock: ## choose the newest versions that pyproject.toml allows, and write them down
 	@command -v uv >/dev/null || { echo "make lock needs uv"; exit 1; }
-	uv pip compile pyproject.toml --quiet --extra dev --universal --python-version 3.11 --upgrade --generate-hashes \
-	  --no-emit-index-url --custom-compile-command "make lock" --output-file requirements.lock
+	$(LOCK) --upgrade --extra dev --output-file requirements.lock
+	$(LOCK) --constraint requirements.lock --output-file requirements-run.lock
 
 bench: setup ## how fast it is here
 	$(BIN)/qist bench $(ARGS)

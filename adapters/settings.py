@@ -14,6 +14,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "QIST_"
 SECRETS_DIR = Path("/run/secrets")
 
+# Read elsewhere: where secrets are, and at which point a test wants a role to die.
+_NO_SETTINGS = {PREFIX + "SECRETS_DIR", PREFIX + "CRASH_AT"}
+
 
 def default_data_dir() -> Path:
     """Where a person's data belongs; for root, where a service's does."""
@@ -88,8 +91,8 @@ class Settings(BaseSettings):
     """This replica's stable name. Makes it a static group member: a rolling restart moves no partition."""
 
     clock: Literal["system", "simulated", "stepped"] = "system"
-    """Whose time counts. `simulated`: from `clock_start`, `clock_speed` times as fast. `stepped`: what a driver, such as
-    `qist demo`, has written to the database."""
+    """Whose time counts. `simulated`: from `clock_start`, `clock_speed` times as fast. `stepped`: what a driver,
+    such as `qist demo`, has written to the database."""
     clock_start: AwareDatetime | None = None
     """The simulated instant at `clock_anchor`."""
     clock_anchor: AwareDatetime | None = None
@@ -98,7 +101,7 @@ class Settings(BaseSettings):
     """Simulated seconds per real second."""
 
     vault_key: SecretStr | None = None
-    """Master key of the personal-data vault, 32 bytes in base64. Not set: made and kept in `data_dir`."""
+    """Master key of the personal-data vault, 64 hex digits. Not set: made once and kept in `data_dir`."""
 
     log_format: Literal["json", "console"] = "json"
     """`json`: one document a line. `console`: for a person's eyes."""
@@ -153,9 +156,7 @@ class Settings(BaseSettings):
     def database_dsn(self) -> str:
         """The URL for asyncpg, with the trusted certificates named in it."""
         if self.database_url is None:
-            raise ValueError(
-                f"no database: set {PREFIX}DATABASE_URL, or start everything together with `qist up`"
-            )
+            raise ValueError(f"no database: set {PREFIX}DATABASE_URL, or start everything together with `qist up`")
         if self.database_ssl_root_cert is None:
             return self.database_url
         given = parse_qs(urlsplit(self.database_url).query)
@@ -171,7 +172,7 @@ class Settings(BaseSettings):
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """`QIST_*` variables that mean nothing to us: most likely misspelt, and otherwise ignored in silence."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields} | {PREFIX + "SECRETS_DIR"}
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | _NO_SETTINGS
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
 
 
@@ -189,7 +190,7 @@ def _page_lines() -> Iterable[str]:
     for name, field in Settings.model_fields.items():
         default = "" if field.default_factory or field.default is None else f"`{field.default}`"
         variable = f"`{PREFIX}{name.upper()}`"
-        yield f"| {variable} | {_values(field.annotation)} | {default} | {field.description} |\n"
+        yield f"| {variable} | {_values(field.annotation)} | {default} | {_one_line(field.description)} |\n"
 
 
 _PLAIN = {str: "text", int: "number", float: "number", Path: "path", SecretStr: "secret"}
@@ -199,12 +200,14 @@ def _values(annotation: Any) -> str:
     """How a person would name a type."""
     if annotation in _PLAIN:
         return _PLAIN[annotation]
-    inner = [
-        one for one in getattr(annotation, "__args__", ()) if one is not type(None) and not hasattr(one, "gt")
-    ]
+    inner = [one for one in getattr(annotation, "__args__", ()) if one is not type(None) and not hasattr(one, "gt")]
     if getattr(annotation, "__origin__", None) is Literal:
         return ", ".join(f"`{one}`" for one in inner)
     return _values(inner[0]) if inner else "instant"
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
 
 
 def _as_variable(value: Any) -> str:

@@ -70,12 +70,16 @@ async def system(settings: Settings, *, roles: Sequence[Role] = ROLES) -> AsyncI
     """Everything, for as long as the block lasts; stopped in reverse order after it."""
     from adapters.event_store.migrate import migrate
     from adapters.kafka_admin import create_topics
+    from adapters.vault import master_key
 
     notes: list[str] = []
     settings = _with_clock_anchor(_with_http_port(settings, notes))
     async with services(settings) as running:
         await migrate(running.settings.database_dsn(), settings.partitions)
         await create_topics(running.settings, running.bootstrap)
+        # Made here, once: roles that start at the same moment would each make a key of their own.
+        key = settings.vault_key
+        master_key(key.get_secret_value() if key else None, settings.data_dir)
         children = [_child(role, running.settings) for role in roles]
         async with _supervised(children, notes):
             yield System(running=running, children=children, notes=[*running.notes, *notes])

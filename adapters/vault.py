@@ -16,12 +16,13 @@ import asyncpg
 import orjson
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from adapters.errors import Explained
 from streams.wire import Secret
 
 NONCE_BYTES = 12
 
 
-class VaultError(Exception):
+class VaultError(Explained):
     """The vault cannot be opened: what to do is in the message."""
 
 

@@ -36,13 +36,11 @@ def run(main: Coroutine[Any, Any, int | None]) -> int:
     from aiokafka.errors import KafkaError
     from asyncpg import InterfaceError, PostgresError
 
-    from adapters.event_store.migrate import MigrationError
-
     try:
         return asyncio.run(_until_told_to_stop(main)) or 0
     except (asyncio.CancelledError, KeyboardInterrupt):
         return 0  # told to stop, and stopped
-    except (Explained, MigrationError) as error:
+    except Explained as error:
         print(error, file=sys.stderr)
     except KafkaError as error:
         print(f"Kafka: {error}", file=sys.stderr)

@@ -8,10 +8,12 @@ from importlib.resources import files
 
 import asyncpg
 
+from adapters.errors import Explained
+
 LOCK = 0x71697374  # "qist"
 
 
-class MigrationError(Exception):
+class MigrationError(Explained):
     """The database is not what this version expects: what to do is in the message."""
 
 
