@@ -7,7 +7,9 @@ import time
 
 import structlog
 
+from adapters.errors import Explained
 from adapters.kafka_admin import create_topics
+from adapters.readiness import announce_ready
 from adapters.settings import Settings
 from streams.faust_app import INTERNAL, CommitWatch, StreamsFailed, StreamsPlan, build_app, run_app
 from streams.topics import TOPICS
@@ -22,7 +24,7 @@ STILL_LOOKS = 12
 async def run_streams(settings: Settings, stop: asyncio.Event) -> None:
     """Fan out what the LOS tells, and keep the payment insights, until `stop`."""
     if settings.kafka_bootstrap is None:
-        raise StreamsFailed("no broker: set QIST_KAFKA_BOOTSTRAP, or start everything together with `qist up`")
+        raise Explained("no broker: set QIST_KAFKA_BOOTSTRAP, or start everything together with `qist up`")
     began = time.monotonic()
     made = await create_topics(settings, settings.kafka_bootstrap, (*TOPICS, *INTERNAL))
     plan = StreamsPlan(
@@ -38,6 +40,7 @@ async def run_streams(settings: Settings, stop: asyncio.Event) -> None:
     log.info("starting", broker=plan.bootstrap, partitions=plan.partitions, topics_made=len(made))
 
     def ready() -> None:
+        announce_ready()
         log.info("ready", seconds=round(time.monotonic() - began, 1))
 
     running = asyncio.create_task(run_app(app, stop, ready))
