@@ -103,6 +103,10 @@ class Settings(BaseSettings):
     vault_key: SecretStr | None = None
     """Master key of the personal-data vault, 64 hex digits. Not set: made once and kept in `data_dir`."""
 
+    webhook_secrets: SecretStr | None = None
+    """Who may call our webhooks, and the secret that each signs with: `gateway:secret,gateway:secret`. A gateway that is
+    named twice may use either, so that secrets can be changed without a gap. Not set: no webhook is served."""
+
     log_format: Literal["json", "console"] = "json"
     """`json`: one document a line. `console`: for a person's eyes."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -130,6 +134,11 @@ class Settings(BaseSettings):
     def is_explicit(self, field: str) -> bool:
         """Whether somebody chose this value, so that we must not choose another."""
         return field in self.model_fields_set
+
+    def webhook_secrets_of(self, gateway: str) -> list[bytes]:
+        """The secrets that a gateway may sign with; none for one that we do not know."""
+        pairs = (pair.partition(":") for pair in (_reveal(self.webhook_secrets) or "").split(","))
+        return [secret.strip().encode() for name, _, secret in pairs if name.strip() == gateway and secret.strip()]
 
     def kafka_client_options(self) -> dict[str, Any]:
         """Security arguments for any aiokafka client, to be given beside `bootstrap_servers`."""

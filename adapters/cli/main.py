@@ -17,11 +17,17 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "engine": ("adapters.cli.engine:engine", "The servicing engine as a process of its own."),
     "projector": ("adapters.cli.projector:projector", "The read models, kept up to date from the event log."),
     "streams": ("adapters.cli.streams:streams", "Borrower updates to their loans, and payment insights."),
+    "api": ("adapters.cli.api:api", "The HTTP API, the webhooks and the live page."),
     "demo": ("adapters.cli.demo:demo", "A year of simulated loans in minutes, with a summary that reconciles."),
     "topics create": ("adapters.cli.admin:create", "Make the topics that are missing on the broker."),
     "db migrate": ("adapters.cli.admin:migrate", "Bring the database up to date."),
     "rebuild": ("adapters.cli.rebuild:rebuild", "Make a read model anew from the log, beside the live one, and swap."),
     "replay": ("adapters.cli.audit:replay", "A loan as it stood, from its events."),
+    "dead-letters list": ("adapters.cli.set_aside:list_dead_letters", "Records that could not be applied, and why."),
+    "dead-letters show": ("adapters.cli.set_aside:show_dead_letter", "One of them, with what it held."),
+    "dead-letters retry": ("adapters.cli.set_aside:retry_dead_letters", "Send them again, as they came."),
+    "parked list": ("adapters.cli.set_aside:list_parked", "Records that wait for a loan that is not known yet."),
+    "parked retry": ("adapters.cli.set_aside:retry_parked", "Send them again, as they came."),
     "audit verify": ("adapters.cli.audit:verify", "Hash chains, trial balance, read models: name every flaw."),
     "schedule": (
         "adapters.cli.schedule:schedule",
@@ -33,6 +39,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 GROUPS: Final[dict[str, str]] = {
     "topics": "Topics on the broker.",
     "db": "The database.",
+    "dead-letters": "What could not be applied.",
+    "parked": "What waits for its loan.",
     "audit": "Proof that the books are whole.",
 }
 
