@@ -467,7 +467,8 @@ class Loan(BaseAggregate[str]):
         self.schedule_reason = event.reason
         self.instalment_paise = event.instalment_paise
         self.apr_percent = event.apr_percent
-        self.terms = event.terms
+        # One dict where they are the same: a schedule's terms mostly are those of the booking.
+        self.terms = self.booked_terms if event.terms == self.booked_terms else event.terms
         self.rows[self.due_rows :] = [Row.load(row) for row in event.rows]
         effective_on = date.fromisoformat(event.effective_on)
         if self.disbursed_on is not None and self.rows[self.due_rows].due_on > effective_on:
