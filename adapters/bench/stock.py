@@ -33,7 +33,7 @@ def application(dsn: str) -> Any:
             "POSTGRES_PORT": str(place.port or 5432),
             "POSTGRES_USER": place.username or "postgres",
             "POSTGRES_PASSWORD": place.password or "",
-            "POSTGRES_ORIGINATOR_ID_TYPE": "text",
+            "ORIGINATOR_ID_TYPE": "text",
         }
         snapshotting_intervals = None
 
