@@ -79,7 +79,7 @@ class Folding(Protocol):
         ...
 
     def close(self, loans: Mapping[str, Loan]) -> list[Write]:
-        """The batch's rows. `loans` are its loans after it."""
+        """The batch's rows. `loans` are its loans after it; one that is not there gets no row."""
         ...
 
 

@@ -132,9 +132,10 @@ class DelinquencyFolding:
             self.moved[recorded.loan_id] = recorded
 
     def close(self, loans: Mapping[str, Loan]) -> list[Write]:
-        return [
-            Write(LOANS, [row_of(recorded, loans[loan_id], self.rules) for loan_id, recorded in self.moved.items()])
+        rows = [
+            row_of(recorded, loans[loan_id], self.rules) for loan_id, recorded in self.moved.items() if loan_id in loans
         ]
+        return [Write(LOANS, rows)]
 
 
 def row_of(recorded: Recorded, loan: Loan, rules: Rules) -> Row:

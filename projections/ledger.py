@@ -17,6 +17,7 @@ from domain.decisions.rules import Rules
 from domain.ensure import ensure
 from domain.events import Line, LoanEvent
 from domain.loan import Loan
+from domain.views import unpaid
 from projections.base import Outgoing, Recorded, Row, Table, Write, booked_on
 
 # --- Chart of accounts ---------------------------------------------------------------------------------------
@@ -280,6 +281,21 @@ def realise(event: LoanEvent, entries: Entries) -> None:
     against = WRITTEN_OFF if type(event) is e.WrittenOff else INTEREST_INCOME
     entries[INTEREST_SUSPENSE] = -change
     entries[against] = entries.get(against, 0) + change
+
+
+def balances_by_state(loan: Loan) -> Entries:
+    """What the ledger must say of a loan, by the loan's own account of itself: a second way to the numbers."""
+    owed = unpaid(loan)
+    sent_back = sum(
+        paise for refund, paise in loan.refunds.items() if loan.outcomes.get(refund, "").startswith("succeeded")
+    )
+    return {
+        PRINCIPAL: loan.principal_paise,
+        INTEREST_RECEIVABLE: owed.interest,
+        CHARGES_RECEIVABLE: owed.charges,
+        EXCESS: -loan.excess_paise,
+        REFUNDS_PAYABLE: sent_back - loan.refund_due_paise,
+    }
 
 
 def journal_of(loan_id: str, events: Iterable[LoanEvent]) -> Iterator[tuple[LoanEvent, Entries]]:

@@ -101,7 +101,10 @@ class LoanViewFolding:
         self.last[recorded.loan_id] = recorded
 
     def close(self, loans: Mapping[str, Loan]) -> list[Write]:
-        return [Write(LOANS, [row_of(recorded, loans[loan_id], self.rules) for loan_id, recorded in self.last.items()])]
+        rows = [
+            row_of(recorded, loans[loan_id], self.rules) for loan_id, recorded in self.last.items() if loan_id in loans
+        ]
+        return [Write(LOANS, rows)]
 
 
 def row_of(recorded: Recorded, loan: Loan, rules: Rules) -> Row:

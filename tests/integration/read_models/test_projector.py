@@ -1,80 +1,18 @@
-"""The projector on a real PostgreSQL: nothing is lost, nothing counts twice, and a rebuild equals the live tables."""
+"""The projector on a real PostgreSQL: nothing is lost, nothing counts twice, and a batch may have any size."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 import asyncpg
 import pytest
 
-from adapters.database import connect_pool
 from adapters.event_store.migrate import migrate
-from adapters.house import load_rules
 from domain.events import LoanEvent
 from projections.registry import ALL
-from streams.projector import Projector
 from streams.read_models import Superseded
-from tests.lives import a_life
-from tests.log_writer import LogWriter, interleaved
-
-PARTITIONS = 4
-RULES = load_rules()
-
-
-@pytest.fixture
-async def house(database: str) -> str:
-    """A migrated database with an empty log."""
-    await migrate(database, PARTITIONS)
-    return database
-
-
-@pytest.fixture
-async def pool(house: str) -> AsyncIterator[asyncpg.Pool]:
-    pool = await connect_pool(house, name="test", size=4)
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture(scope="module")
-def history() -> list[LoanEvent]:
-    """A few dozen lives as one log."""
-    return interleaved(a_life(seed) for seed in range(40))
-
-
-def a_projector(pool: asyncpg.Pool, **options: Any) -> Projector:
-    return Projector(pool, [projection(RULES) for projection in ALL], range(PARTITIONS), **options)
-
-
-async def write_log(dsn: str, events: Sequence[LoanEvent], writer: LogWriter | None = None) -> LogWriter:
-    writer = writer or LogWriter(PARTITIONS)
-    connection = await asyncpg.connect(dsn)
-    await writer.write(connection, events)
-    await connection.close()
-    return writer
-
-
-async def catch_up(pool: asyncpg.Pool, projector: Projector) -> int:
-    """Batch after batch until the log's end: how many there were."""
-    batches = 0
-    async with pool.acquire() as connection:
-        await projector.take_stock(connection)
-        while await projector.step(connection):
-            batches += 1
-    return batches
-
-
-async def all_rows(pool: asyncpg.Pool) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every read model, in the order of its key."""
-    rows: dict[str, list[tuple[Any, ...]]] = {}
-    for projection in ALL:
-        for table in projection.tables:
-            found = await pool.fetch(
-                f"SELECT {', '.join(table.names)} FROM {projection.name}.{table.name} ORDER BY {', '.join(table.key)}"
-            )
-            rows[f"{projection.name}.{table.name}"] = [tuple(row) for row in found]
-    return rows
+from tests.integration.read_models.books import PARTITIONS, a_projector, all_rows, catch_up, reached, write_log
+from tests.lives import the_loan
 
 
 async def test_the_size_of_batches_changes_nothing(house: str, pool: asyncpg.Pool, history: list[LoanEvent]) -> None:
@@ -132,9 +70,7 @@ async def test_it_follows_the_log_as_it_grows_and_stops_when_told(
     running = asyncio.create_task(a_projector(pool).run(stop))
     writer = await write_log(house, history[:500])
     await write_log(house, history[500:], writer)
-    async with asyncio.timeout(20):
-        while await pool.fetchval("SELECT sum(position) FROM ledger.positions") < len(history):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await reached(pool, len(history))
     stop.set()
     await asyncio.wait_for(running, 5)
 
@@ -154,8 +90,6 @@ async def test_days_past_due_are_counted_when_they_are_read(pool: asyncpg.Pool) 
 
 
 async def test_a_loan_is_shown_as_the_domain_sees_it(house: str, pool: asyncpg.Pool, history: list[LoanEvent]) -> None:
-    from tests.lives import the_loan
-
     await write_log(house, history)
     await catch_up(pool, a_projector(pool))
     for seed in range(40):
