@@ -52,6 +52,7 @@ def configure_logging(settings: Settings, *, role: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         mask,
+        _in_reading_order,
     ]
     json = settings.log_format == "json"
     render = structlog.processors.JSONRenderer(serializer=_dumps) if json else structlog.dev.ConsoleRenderer()
@@ -70,6 +71,11 @@ def configure_logging(settings: Settings, *, role: str) -> None:
 def mask(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """A structlog processor: personal data does not reach a log file, wherever it hides in the line."""
     return {key: _masked(key, value) for key, value in event.items()}
+
+
+def _in_reading_order(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    first = {key: event[key] for key in ("timestamp", "level", "role", "event") if key in event}
+    return {**first, **event}
 
 
 def _masked(key: str, value: Any) -> Any:

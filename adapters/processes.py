@@ -14,6 +14,7 @@ from pathlib import Path
 from adapters.errors import Explained
 
 _POLL_SECONDS = 0.02
+_LOG_BYTES = 64 << 20  # a log that grew beyond this is put aside at the next start
 _PR_SET_PDEATHSIG = 1
 # Loaded here and not in the child: between fork and exec only what is already in memory is safe.
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -43,6 +44,8 @@ class ChildProcess:
     def spawn(self) -> None:
         """Start it. Call this from the main thread: the kernel ties a child to the thread that made it."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
+            self.log.replace(f"{self.log}.1")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 list(self.command),

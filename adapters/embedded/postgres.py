@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import pwd
 import secrets
@@ -21,6 +22,8 @@ import psutil
 from adapters.embedded.ports import LOOPBACK, free_port
 from adapters.errors import Explained
 from adapters.processes import ChildProcess
+
+_log = logging.getLogger(__name__)
 
 MAJOR = 18
 USER = DATABASE = "qist"
@@ -188,6 +191,7 @@ class EmbeddedPostgres:
         password_file.write_text(secrets.token_hex(32))
         for path in (draft, password_file):
             _hand_over(path, account)
+        _share_binaries(account)
         _make_reachable(_binaries(), account)
         _make_reachable(draft, account)
         command = [
@@ -290,4 +294,16 @@ def _make_reachable(path: Path, account: pwd.struct_passwd | None) -> None:
     for folder in path.resolve().parents:
         mode = folder.stat().st_mode
         if not mode & 0o001 and folder.stat().st_uid != account.pw_uid:
+            _log.warning("%s: others may pass through it now, since PostgreSQL runs as %s", folder, account.pw_name)
             folder.chmod(mode | 0o001)
+
+
+def _share_binaries(account: pwd.struct_passwd | None) -> None:
+    """Where root installed the wheel under a strict umask, its files are root's alone."""
+    package = _binaries().parents[1]
+    if account is None or (_binaries() / "postgres").stat().st_mode & 0o005 == 0o005:
+        return
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        for path in (folder, *folder.rglob("*")):
+            mode = path.stat().st_mode
+            path.chmod(mode | 0o004 | (0o001 if mode & 0o100 else 0))

@@ -252,6 +252,15 @@ class TestChildProcess:
         await child.stop()
         assert child.exit_status == -signal.SIGKILL
 
+    async def test_puts_a_log_aside_that_grew_too_long(self, data_dir: Path, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr("adapters.processes._LOG_BYTES", 10)
+        (data_dir / "engine.log").write_text("of an earlier life")
+        child = a_child(data_dir, "print('new')")
+        child.spawn()
+        await child.wait()
+        assert (data_dir / "engine.log.1").read_text() == "of an earlier life"
+        assert (data_dir / "engine.log").read_text() == "new\n"
+
     async def test_waiting_for_one_that_dies_raises_at_once(self, data_dir: Path):
         child = a_child(data_dir, "raise SystemExit('cannot')")
         child.spawn()

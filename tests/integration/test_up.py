@@ -18,7 +18,7 @@ from adapters.embedded.ports import free_port, is_free
 from adapters.event_store.migrate import MigrationError
 from adapters.processes import ProcessFailed
 from adapters.settings import Settings
-from adapters.system import Role, system
+from adapters.system import Role, follow, system
 from tests.eventually import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +92,23 @@ async def test_a_role_that_dies_before_it_is_ready_stops_the_others(settings: Se
             pass
     assert is_free(settings.postgres_port)
     assert is_free(settings.broker_port)
+
+
+async def test_a_role_that_keeps_silent_is_mentioned_and_not_ended(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("adapters.system._READY_SECONDS", 0.3)
+    silent = Role("streams", [sys.executable, "-c", "import time; time.sleep(600)"])
+    async with system(settings, roles=[silent]) as up:
+        assert up.notes[0].startswith("streams runs, but has not said that it is ready")
+        up.ensure_running()
+
+
+async def test_what_roles_log_can_be_followed(settings: Settings, capsys: pytest.CaptureFixture[str]):
+    async with system(settings, roles=[a_role("engine", after_ready="print('batch'); time.sleep(600)")]) as up:
+        following = asyncio.create_task(follow(up.children))
+        await eventually(lambda: "batch" in up.children[0].last_lines())
+        await asyncio.sleep(0.5)
+        following.cancel()
+    assert capsys.readouterr().err == "engine | batch\n"
 
 
 async def test_another_partition_count_is_refused(settings: Settings):
