@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 # page: the function that returns its text, as `module:function`.
 PAGES = {
+    "docs/ledger.md": "projections.ledger_page:ledger_page",
     "docs/settings.md": "adapters.settings:settings_page",
 }
 

@@ -1,0 +1,177 @@
+"""The ledger: every event has a posting or a reason for none, and the books agree with the loan in any life."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain import events as e
+from domain.events import CATALOGUE, LoanEvent
+from domain.loan import Loan
+from projections.ledger import (
+    ACCOUNTS,
+    BANK,
+    BY_CODE,
+    CHARGES_RECEIVABLE,
+    EXCESS,
+    FEE_INCOME,
+    GST_PAYABLE,
+    INTEREST_INCOME,
+    INTEREST_RECEIVABLE,
+    INTEREST_SUSPENSE,
+    NO_POSTING,
+    POSTINGS,
+    PRINCIPAL,
+    SETTLED,
+    balances_by_state,
+    journal_of,
+    post,
+)
+from projections.ledger_page import EXAMPLES, an_example_loan
+from tests.lives import a_life, the_loan
+
+
+def test_every_event_of_the_catalogue_is_posted_or_says_why_not() -> None:
+    assert {*POSTINGS} | {*NO_POSTING} == {*CATALOGUE.values()}
+    assert not {*POSTINGS} & {*NO_POSTING}
+    assert all(NO_POSTING.values())
+
+
+def test_every_posting_names_fields_that_its_event_has() -> None:
+    for kind, posting in POSTINGS.items():
+        for name in (posting.value_on, posting.reference):
+            assert not name or name in kind.__dataclass_fields__, (kind, name)
+
+
+def test_every_posting_is_explained_and_has_an_example() -> None:
+    assert {type(event) for event in EXAMPLES} == {*POSTINGS}
+    assert all(posting.entries.__doc__ for posting in POSTINGS.values())
+
+
+def test_the_chart_has_each_account_once() -> None:
+    assert len(BY_CODE) == len(ACCOUNTS) == len({account.name for account in ACCOUNTS})
+    assert {*SETTLED.values()} <= {*BY_CODE}
+
+
+@pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: event.TOPIC)
+def test_the_examples_balance(event: LoanEvent) -> None:
+    entries = post(event, an_example_loan())
+    assert entries
+    assert sum(entries.values()) == 0
+
+
+def test_a_disbursal_is_principal_out_of_the_bank_less_what_is_kept_back() -> None:
+    event = e.Disbursed(
+        tranche=0,
+        amount_paise=100_000,
+        net_paise=96_640,
+        deductions=[
+            {"kind": "processing", "amount_paise": 2_000, "gst_paise": 360},
+            {"kind": "broken-period-interest", "amount_paise": 1_000, "gst_paise": 0},
+        ],
+        value_on="2026-01-05",
+        reference="UTR",
+    )
+    assert post(event, Loan.shell("LN-1")) == {
+        PRINCIPAL: 100_000, FEE_INCOME: -2_000, GST_PAYABLE: -360, INTEREST_INCOME: -1_000, BANK: -96_640,
+    }  # fmt: skip
+
+
+def test_a_returned_payout_is_the_exact_reverse_of_its_disbursal() -> None:
+    disbursed, returned = EXAMPLES[0], EXAMPLES[1]
+    loan = an_example_loan()
+    assert post(returned, loan) == {account: -paise for account, paise in post(disbursed, loan).items()}
+    assert post(e.PayoutFailed(**{**fields(returned), "returned": False}), loan) == {}
+
+
+def test_money_received_credits_what_it_settles() -> None:
+    event = e.PaymentReceived(
+        reference="P",
+        method="upi",
+        amount_paise=1_000,
+        value_on="2026-02-05",
+        intent="dues",
+        lines=[
+            {"for": "interest", "number": 1, "paise": 300},
+            {"for": "interest", "number": 2, "paise": 100},
+            {"for": "penal", "charge_id": "c", "paise": 50},
+            {"for": "excess", "paise": 550},
+        ],
+    )
+    assert post(event, Loan.shell("LN-1")) == {
+        BANK: 1_000, INTEREST_RECEIVABLE: -400, CHARGES_RECEIVABLE: -50, EXCESS: -550,
+    }  # fmt: skip
+
+
+def test_interest_of_an_npa_loan_is_income_when_it_is_received() -> None:
+    loan = an_example_loan()
+    loan.classification = "NPA"
+    due = e.InstalmentDue(number=4, due_on="2026-05-05", principal_paise=0, interest_paise=700, fee_paise=0)
+    assert post(due, loan) == {INTEREST_RECEIVABLE: 700, INTEREST_SUSPENSE: -700}
+    paid = e.PaymentReceived(
+        reference="P",
+        method="upi",
+        amount_paise=700,
+        value_on="2026-05-06",
+        intent="dues",
+        lines=[{"for": "interest", "number": 4, "paise": 700}],
+    )
+    assert post(paid, loan) == {
+        BANK: 700, INTEREST_RECEIVABLE: -700, INTEREST_SUSPENSE: 700, INTEREST_INCOME: -700,
+    }  # fmt: skip
+
+
+def test_only_the_step_into_npa_moves_income_to_suspense() -> None:
+    loan = an_example_loan()
+    changed = EXAMPLES[[type(event) for event in EXAMPLES].index(e.DelinquencyChanged)]
+    assert post(changed, loan) == {INTEREST_INCOME: 450_000, INTEREST_SUSPENSE: -450_000}
+    loan.classification = "NPA"
+    assert post(changed, loan) == {}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**9))
+def test_in_any_life_the_books_agree_with_the_loan(seed: int) -> None:
+    """Every posting balances (or `post` stops), and the ledger is the loan by other means."""
+    life = a_life(seed)
+    balances = totals(life)
+    loan = the_loan(life)
+    assert {account: balances[account] for account in balances_by_state(loan)} == balances_by_state(loan)
+    assert sum(balances.values()) == 0
+    assert balances[BANK] == loan.received_paise - bank_out(life)
+    if not any(isinstance(event, e.Restructured) and event.capitalised_paise for event in life):
+        unpaid_interest = loan.unpaid_of("interest") if loan.classification == "NPA" else 0
+        assert -balances[INTEREST_SUSPENSE] == unpaid_interest
+
+
+def totals(life: list[LoanEvent]) -> Counter[int]:
+    balances: Counter[int] = Counter()
+    for _, entries in journal_of(life[0].originator_id, life):
+        for account, paise in entries.items():
+            balances[account] += paise
+    return balances
+
+
+def bank_out(life: list[LoanEvent]) -> int:
+    """Money that left the bank, by the events and not by the postings."""
+    out = 0
+    for event in life:
+        match event:
+            case e.Disbursed():
+                out += event.net_paise
+            case e.PayoutFailed(returned=True):
+                out -= event.amount_paise
+            case e.RefundSettled():
+                out += event.amount_paise
+            case e.RefundFailed(returned=True):
+                out -= event.amount_paise
+            case _:
+                pass
+    return out
+
+
+def fields(event: LoanEvent) -> dict[str, object]:
+    return {name: value for name, value in event.__dict__.items() if not name.startswith("originator")}
