@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
@@ -88,9 +88,9 @@ class Projection(Protocol):
 
     name: ClassVar[str]
     tables: ClassVar[tuple[Table, ...]]
-    before: ClassVar[Sequence[str]]
+    before: ClassVar[tuple[str, ...]]
     """SQL that its tables need; `{schema}` stands for the projection's schema."""
-    after: ClassVar[Sequence[str]]
+    after: ClassVar[tuple[str, ...]]
     """SQL that needs its tables: views and functions for those who read."""
     told: ClassVar[tuple[Table, ...]]
     """The tables whose rows are published."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -18,7 +18,7 @@ from asyncpg.pool import PoolConnectionProxy
 from projections.base import Projection, Row, Table, Write
 from projections.registry import ALL
 
-Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
+Connection: TypeAlias = asyncpg.Connection | PoolConnectionProxy
 AnyProjection: TypeAlias = Projection | type[Projection]
 
 ROLE = "qist_app"
