@@ -24,7 +24,7 @@ CONSUMED = (BORROWER_LOANS, UPDATES, PROJECTION_DASHBOARD, OUTCOMES)
 INTERNAL = (
     OUTCOMES,
     Topic(f"{GROUP}-borrower-loans-changelog", "borrower_id", compacted=True),
-    Topic(f"{GROUP}-waiting-updates-changelog", "borrower_id", compacted=True),
+    Topic(f"{GROUP}-latest-updates-changelog", "borrower_id", compacted=True),
     Topic(f"{GROUP}-outcome-counts-changelog", "dimension", compacted=True),
 )
 """Topics of this role's own; as many partitions as the others, since Faust assigns them together."""

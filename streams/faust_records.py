@@ -124,7 +124,8 @@ class Topics(dict[Topic, Any]):
         self._app = app
 
     def __missing__(self, topic: Topic) -> Any:
-        made = self._app.topic(topic.name, key_type=bytes, value_type=bytes)
+        raw: Any = {"key_serializer": "raw", "value_serializer": "raw"}  # else it would read JSON first, and fail
+        made = self._app.topic(topic.name, key_type=bytes, value_type=bytes, **raw)
         self[topic] = made
         return made
 
@@ -162,6 +163,11 @@ async def acknowledge(app: faust.App, stream: StreamT, unconfirmed: asyncio.Queu
             await stream.ack(event)
     except Exception as error:
         await app.crash(error)
+
+
+def assigned(app: faust.App, topic: Topic) -> frozenset[int]:
+    """The partitions of a topic that are ours now."""
+    return frozenset(tp.partition for tp in app.assignor.assigned_actives() if tp.topic == topic.name)
 
 
 def record_of(event: EventT) -> Record:

@@ -31,7 +31,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from domain.refusals import Refusal, Refused
 from streams.envelope import Record, headers_for
-from streams.faust_records import Table, Topics, Work, add_agent
+from streams.faust_records import Table, Topics, Work, add_agent, assigned
 from streams.topics import PAYMENT_INSIGHTS, PROJECTION_DASHBOARD, Topic, partition_of
 
 OUTCOMES = Topic("qist-streams-outcomes", "bank|rail|gateway")
@@ -246,8 +246,7 @@ def add_insights(app: faust.App, topics: Topics, partitions: int) -> None:
     add_agent(app, topics, OUTCOMES, insights.count)
 
     async def rebuild() -> None:
-        mine = {tp.partition for tp in app.assignor.assigned_actives() if tp.topic == OUTCOMES.name}
-        insights.rebuild(frozenset(mine))
+        insights.rebuild(assigned(app, OUTCOMES))
 
     async def tell() -> None:
         receipts = [

@@ -3,8 +3,9 @@
 Two tables, both keyed by borrower and in the partition that `los.updates` has for them:
 
 - `borrower-loans`: the ids of a borrower's loans, told by the engine's publisher when a loan is booked.
-- `waiting-updates`: the latest update of each subject for borrowers without a loan yet. They go to the loan that
-  appears first and are forgotten when the broker has the commands: a loan booked later brought its own, newer facts.
+- `latest-updates`: the latest update of each subject. Topics have no order between them, so an update may come before
+  the word of a loan that was booked earlier. A loan that appears gets what waited for a first loan, and what is newer
+  than its booking; anything else the LOS had known when it booked the loan.
 
 Every command's id follows from the update's and the loan's, so that sending twice is harmless.
 """
@@ -12,69 +13,97 @@ Every command's id follows from the update's and the loan's, so that sending twi
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import faust
 
 from streams.envelope import Record
-from streams.faust_records import Table, Topics, Work, add_agent
-from streams.los_updates import Update, identity_of, understand_loan, understand_update
+from streams.faust_records import Table, Topics, Work, add_agent, assigned
+from streams.los_updates import Update, identity_of, time_of, understand_loan, understand_update
 from streams.topics import BORROWER_LOANS, COMMANDS, UPDATES, Topic, partition_of
+
+KEPT = timedelta(days=7)
+"""As long as Kafka keeps a record by default: nothing older comes again. Updates are personal data."""
+WAITED = timedelta(days=90)
+"""How long an update waits for the borrower's first loan."""
+FORGET_SECONDS = 3_600.0
 
 
 class LosSync:
     """The fan-out, apart from Faust: what to do with a record of either topic."""
 
-    def __init__(self, loans: Table, waiting: Table, partitions: int) -> None:
+    def __init__(self, loans: Table, updates: Table, partitions: int) -> None:
         self._loans = loans
-        self._waiting = waiting
+        self._updates = updates
         self._partitions = partitions
 
     def learn_loan(self, record: Record, work: Work) -> None:
-        """A loan was booked: remember it, and send it what has been waiting for it."""
-        told = understand_loan(record)
+        """A loan was booked: remember it, and tell it what it cannot know."""
+        told, booked_at = understand_loan(record), time_of(record)
         if not self._is_home(record, BORROWER_LOANS, told.borrower_id, work):
             return
-        known: list[str] = self._loans.read(told.borrower_id) or []
+        known = self._loans_of(told.borrower_id)
         if told.loan_id not in known:
             work.put(self._loans, told.borrower_id, sorted([*known, told.loan_id]))
-        waiting = [Update(**stored) for stored in (self._waiting.read(told.borrower_id) or {}).values()]
-        sent = [update for update in waiting if update.loan_id in (None, told.loan_id)]
+        updates = [Update(**kept) for kept in self._updates_of(told.borrower_id).values()]
+        sent = [update for update in updates if update.concerns(told.loan_id, booked_at)]
         for update in sent:
             self._command(update, told.loan_id, work)
-        if sent:
-            # Not before the broker has the commands: what is forgotten cannot be sent again after a crash.
-            work.at_last = lambda rest: self._forget(told.borrower_id, sent, rest)
+        if any(update.waiting for update in sent):
+            # Not before the broker has the commands: what no longer waits is not sent again after a crash.
+            work.at_last = lambda rest: self._no_longer_waiting(told.borrower_id, sent, rest)
 
     def fan_out(self, record: Record, work: Work) -> None:
-        """A borrower's facts changed: tell the loans that are known, or wait for the first one."""
+        """A borrower's facts changed: tell the loans that are known, and keep it for those that are not yet."""
         update = understand_update(record, work.sent_at)
         if not update.fields or not self._is_home(record, UPDATES, update.borrower_id, work):
             return
-        known: list[str] = self._loans.read(update.borrower_id) or []
-        if not known or (update.loan_id and update.loan_id not in known):
-            waiting = self._waiting.read(update.borrower_id) or {}
-            latest = update.after(waiting.get(update.subject))
-            work.put(self._waiting, update.borrower_id, {**waiting, update.subject: asdict(latest)})
-            return
-        for loan_id in [update.loan_id] if update.loan_id else known:
+        addressed = [loan for loan in self._loans_of(update.borrower_id) if update.loan_id in (None, loan)]
+        for loan_id in addressed:
             self._command(update, loan_id, work)
+        kept = self._updates_of(update.borrower_id)
+        latest = replace(update.after(kept.get(update.subject)), waiting=not addressed)
+        work.put(self._updates, update.borrower_id, {**kept, update.subject: asdict(latest)})
+
+    def forget(self, now: datetime, works: Mapping[int, Work]) -> None:
+        """Drop kept updates whose time is over, in the partitions that there is work for."""
+        for borrower_id in list(self._updates.data.keys()):
+            kept = self._updates_of(borrower_id)
+            still = {subject: update for subject, update in kept.items() if _is_kept(update, now)}
+            home = partition_of(borrower_id, self._partitions)
+            if len(still) < len(kept) and home in works:
+                self._replace(borrower_id, still, works[home])
+
+    def _loans_of(self, borrower_id: str) -> list[str]:
+        return self._loans.read(borrower_id) or []
+
+    def _updates_of(self, borrower_id: str) -> dict[str, dict[str, Any]]:
+        return self._updates.read(borrower_id) or {}
 
     def _command(self, update: Update, loan_id: str, work: Work) -> None:
         headers, body = update.command(loan_id)
         work.send(COMMANDS, loan_id.encode(), body, headers, partition_of(loan_id, self._partitions))
 
-    def _forget(self, borrower_id: str, sent: list[Update], work: Work) -> None:
-        gone = {(update.subject, update.id) for update in sent}
-        kept = {
-            subject: stored
-            for subject, stored in (self._waiting.read(borrower_id) or {}).items()
-            if (subject, stored["id"]) not in gone
-        }
-        if kept:
-            work.put(self._waiting, borrower_id, kept)
+    def _no_longer_waiting(self, borrower_id: str, sent: list[Update], work: Work) -> None:
+        ids = {update.id for update in sent}
+        self._replace(
+            borrower_id,
+            {
+                subject: {**kept, "waiting": False} if kept["id"] in ids else kept
+                for subject, kept in self._updates_of(borrower_id).items()
+            },
+            work,
+        )
+
+    def _replace(self, borrower_id: str, updates: dict[str, dict[str, Any]], work: Work) -> None:
+        if updates:
+            work.put(self._updates, borrower_id, updates)
         else:
-            work.drop(self._waiting, borrower_id)
+            work.drop(self._updates, borrower_id)
 
     def _is_home(self, record: Record, topic: Topic, borrower_id: str, work: Work) -> bool:
         """Whether the borrower's table rows are in this partition; if not, the record goes where they are."""
@@ -85,12 +114,22 @@ class LosSync:
         return home == record.partition
 
 
+def _is_kept(update: dict[str, Any], now: datetime) -> bool:
+    return now - datetime.fromisoformat(update["came_at"]) < (WAITED if update["waiting"] else KEPT)
+
+
 def add_los_sync(app: faust.App, topics: Topics, partitions: int) -> None:
-    """The tables and agents of the fan-out."""
-    sync = LosSync(
-        loans=app.Table("borrower-loans", partitions=partitions),  # type: ignore[arg-type]
-        waiting=app.Table("waiting-updates", partitions=partitions),  # type: ignore[arg-type]
-        partitions=partitions,
-    )
+    """The tables and agents of the fan-out, and the timer that forgets."""
+    loans: Any = app.Table("borrower-loans", partitions=partitions)
+    updates: Any = app.Table("latest-updates", partitions=partitions)
+    sync = LosSync(loans, updates, partitions)
     add_agent(app, topics, BORROWER_LOANS, sync.learn_loan)
     add_agent(app, topics, UPDATES, sync.fan_out)
+
+    async def forget() -> None:
+        now = datetime.now(UTC)
+        works = {partition: Work(topics, partition, now) for partition in assigned(app, UPDATES)}
+        sync.forget(now, works)
+        await asyncio.gather(*(work.settle() for work in works.values()))
+
+    app.timer(interval=FORGET_SECONDS, on_leader=False, name="los-sync.forget")(forget)

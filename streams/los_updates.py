@@ -121,22 +121,32 @@ class BorrowerLoan(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """An update, understood: plain values, so that it can wait in a table for the borrower's first loan."""
+    """An update, understood: plain values, so that a table can keep it."""
 
     type: str
     id: str
     at: str
+    came_at: str
+    """When it was sent, by the clocks of producers and broker; `at` is the LOS's own time."""
     borrower_id: str
     loan_id: str | None
     fields: dict[str, Any]
+    waiting: bool = False
+    """No loan that it is for was known when it came."""
 
     @property
     def subject(self) -> str:
         """What a later update replaces."""
         return f"{self.type}:{self.loan_id or ''}"
 
+    def concerns(self, loan_id: str, booked_at: datetime | None) -> bool:
+        """Whether a loan that appears after it must be told: it waits for one, or is newer than the loan's booking."""
+        if self.loan_id not in (None, loan_id):
+            return False
+        return self.waiting or (booked_at is not None and datetime.fromisoformat(self.at) >= booked_at)
+
     def after(self, earlier: Mapping[str, Any] | None) -> Update:
-        """With what an earlier update of the same subject said and this one does not."""
+        """With what an earlier update of the same subject said of the borrower and this one does not."""
         if earlier is None or self.type != BorrowerUpdated.TYPE:
             return self
         return replace(self, fields={**earlier["fields"], **self.fields})
@@ -171,7 +181,8 @@ def understand_update(record: Record, sent_at: datetime) -> Update:
     return Update(
         type=kind,
         id=identity,
-        at=_time_of(record, sent_at),
+        at=(time_of(record) or sent_at).isoformat(),
+        came_at=sent_at.isoformat(),
         borrower_id=body.borrower_id,
         loan_id=body.only_loan(),
         fields=body.fields(),
@@ -188,15 +199,18 @@ def identity_of(record: Record) -> str:
     return record.header("ce_id") or f"{record.topic}:{record.partition}:{record.offset}"
 
 
-def _time_of(record: Record, sent_at: datetime) -> str:
+def time_of(record: Record) -> datetime | None:
+    """The time that a record names; None when it names none."""
     said = record.header("ce_time")
+    if not said:
+        return None
     try:
-        at = datetime.fromisoformat(said) if said else sent_at
+        at = datetime.fromisoformat(said)
     except ValueError:
         at = None
     if at is None or at.tzinfo is None:
         raise Refused(Refusal.malformed, "/headers/ce_time", because="not an RFC 3339 instant with an offset")
-    return at.isoformat()
+    return at
 
 
 def _validated(model: type[Model], record: Record) -> Model:
