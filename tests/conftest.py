@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import NoReturn
 from uuid import uuid4
 
 import asyncpg
@@ -21,7 +22,7 @@ MakeDatabase = Callable[..., AbstractAsyncContextManager[str]]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that uses the broker is a broker test, whether its author marked it or not."""
     for item in items:
-        if "broker" in getattr(item, "fixturenames", ()):
+        if {"broker", "new_broker"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.broker)
 
 
@@ -65,23 +66,36 @@ async def database(make_database: MakeDatabase) -> AsyncIterator[str]:
         yield dsn
 
 
-@pytest.fixture(scope="session", params=["tansu", "kafka"])
+KINDS = ["tansu", "kafka"]
+
+
+@pytest.fixture(scope="session", params=KINDS)
 async def broker(request: pytest.FixtureRequest, services_dir: Path) -> AsyncIterator[Broker]:
     """A broker: each test that asks for it runs on the embedded one and on Apache Kafka."""
-    if request.param == "tansu":
-        made: EmbeddedBroker | ApacheKafka = EmbeddedBroker(data_dir=services_dir)
-    else:
-        try:
-            fetch_jars()
-        except KafkaMissing as missing:
-            _without_kafka(missing)
-        made = ApacheKafka(data_dir=services_dir)
+    made = await _started(request.param, services_dir)
+    yield made
+    await made.stop()
+
+
+@pytest.fixture(params=KINDS)
+async def new_broker(request: pytest.FixtureRequest, services_dir: Path) -> AsyncIterator[Broker]:
+    """A broker of one test alone, with nothing on it: for tests that own the topics, whose names are fixed."""
+    folder = Path(tempfile.mkdtemp(dir=services_dir))
+    made = await _started(request.param, folder)
+    yield made
+    await made.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _started(kind: str, folder: Path) -> Broker:
     try:
+        if kind == "kafka":
+            fetch_jars()
+        made = EmbeddedBroker(data_dir=folder) if kind == "tansu" else ApacheKafka(data_dir=folder)
         await made.start()
     except KafkaMissing as missing:
         _without_kafka(missing)
-    yield made
-    await made.stop()
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +104,7 @@ def bootstrap(broker: Broker) -> str:
     return broker.bootstrap
 
 
-def _without_kafka(missing: KafkaMissing) -> None:
+def _without_kafka(missing: KafkaMissing) -> NoReturn:
     """A person without Java may go on; where the build is decided, everything runs."""
     if os.environ.get("CI"):
         pytest.fail(str(missing), pytrace=False)
