@@ -45,6 +45,11 @@ def awaits_outcome(loan: Loan) -> bool:
     return not loan.threshold and any(not debit.overdue for debit in loan.in_flight.values())
 
 
+def bucket_of(loan: Loan, rules: Rules) -> str:
+    """The bucket by the loan's events; crossing into another is an event on its day."""
+    return loan.bucket or band(rules.product_of(loan).buckets, 0)
+
+
 def dpd_on(loan: Loan, as_of: datetime, rules: Rules) -> int:
     """Days past due at the day-end that came most lately."""
     if loan.stage != "active" or awaits_outcome(loan):

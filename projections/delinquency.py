@@ -10,7 +10,7 @@ from domain.decisions.rules import Rules
 from domain.decisions.standing import days_past_due, last_day_end
 from domain.events import LoanEvent
 from domain.loan import Loan
-from domain.views import awaits_outcome, unpaid
+from domain.views import awaits_outcome, bucket_of, unpaid
 from projections.base import Outgoing, Recorded, Row, Table, Write
 
 MOVES: frozenset[type[LoanEvent]] = frozenset(
@@ -156,7 +156,7 @@ def row_of(recorded: Recorded, loan: Loan, rules: Rules) -> Row:
         loan.principal_paise,
         awaits_outcome(loan),
         loan.classification,
-        loan.bucket,
+        bucket_of(loan, rules),
         recorded.position,
         recorded.event.timestamp,
     )

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from domain.decisions.rules import Rules
 from domain.loan import Loan
-from domain.views import awaits_outcome, unpaid
+from domain.views import awaits_outcome, bucket_of, unpaid
 from projections.base import Outgoing, Recorded, Row, Table, Write
 
 LOANS = Table(
@@ -146,7 +146,7 @@ def row_of(recorded: Recorded, loan: Loan, rules: Rules) -> Row:
         oldest,
         awaits_outcome(loan),
         loan.classification,
-        loan.bucket,
+        bucket_of(loan, rules),
         mandate.get("mandate_id", ""),
         mandate.get("status", ""),
         mandate.get("rail", ""),

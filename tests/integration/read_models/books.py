@@ -8,7 +8,9 @@ from typing import Any
 
 import asyncpg
 
+from domain import snapshot
 from domain.events import LoanEvent
+from domain.loan import Loan
 from projections.registry import ALL
 from streams.projector import Projector
 from tests.lives import RULES
@@ -57,3 +59,18 @@ async def reached(pool: asyncpg.Pool, events: int) -> None:
         for projection in ALL:
             while await pool.fetchval(f"SELECT sum(position) FROM {projection.name}.positions") < events:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+
+
+async def write_snapshots(dsn: str, history: Sequence[LoanEvent], every: int = 20) -> int:
+    """A snapshot of each loan at its last version that `every` divides: how many."""
+    loans: dict[str, Loan] = {}
+    kept: dict[str, tuple[int, str, int, int, bytes, bytes]] = {}
+    for row, event in zip(LogWriter(PARTITIONS).rows(history), history, strict=True):
+        loan = loans.setdefault(row[2], Loan.shell(row[2]))
+        loan.evolve(event)
+        if loan.version % every == 0:
+            kept[row[2]] = (row[0], row[2], loan.version, snapshot.SCHEMA, snapshot.dump(loan), row[-1])
+    connection = await asyncpg.connect(dsn)
+    await connection.copy_records_to_table("snapshots", records=list(kept.values()))
+    await connection.close()
+    return len(kept)

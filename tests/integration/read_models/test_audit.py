@@ -7,7 +7,7 @@ import pytest
 
 from adapters.audit import load_events, refold, verify
 from domain.events import LoanEvent
-from tests.integration.read_models.books import a_projector, catch_up, write_log
+from tests.integration.read_models.books import a_projector, catch_up, write_log, write_snapshots
 from tests.lives import RULES, the_loan
 
 
@@ -78,6 +78,20 @@ async def test_whatever_differs_from_the_log_is_named(
     findings = await verify(pool, RULES)
     assert findings.differences
     assert all(one.where.startswith(named) for one in findings.differences)
+
+
+async def test_a_snapshot_that_differs_from_a_full_fold_is_named(
+    house: str, pool: asyncpg.Pool, audited: asyncpg.Connection, history: list[LoanEvent]
+) -> None:
+    await write_snapshots(house, history)
+    await audited.execute(
+        "UPDATE snapshots SET state = convert_to(replace(convert_from(state, 'UTF8'), '\"excess_paise\":',"
+        " '\"excess_paise\":1'), 'UTF8') WHERE loan_id = 'LN-5'"
+    )
+    await audited.close()
+    (one,) = (await verify(pool, RULES)).differences
+    assert one.where.startswith("snapshot of loan LN-5 version ")
+    assert one.what == "differs in excess_paise"
 
 
 async def test_a_missing_event_is_a_gap(pool: asyncpg.Pool, audited: asyncpg.Connection) -> None:

@@ -7,12 +7,21 @@ import asyncio
 import asyncpg
 import pytest
 
+from adapters.audit import verify
 from adapters.event_store.migrate import migrate
 from domain.events import LoanEvent
 from projections.registry import ALL
 from streams.read_models import Superseded
-from tests.integration.read_models.books import PARTITIONS, a_projector, all_rows, catch_up, reached, write_log
-from tests.lives import the_loan
+from tests.integration.read_models.books import (
+    PARTITIONS,
+    a_projector,
+    all_rows,
+    catch_up,
+    reached,
+    write_log,
+    write_snapshots,
+)
+from tests.lives import RULES, the_loan
 
 
 async def test_the_size_of_batches_changes_nothing(house: str, pool: asyncpg.Pool, history: list[LoanEvent]) -> None:
@@ -28,6 +37,17 @@ async def test_the_size_of_batches_changes_nothing(house: str, pool: asyncpg.Poo
     batches = await catch_up(pool, a_projector(pool, batch_events=37, cached_loans=3))
     assert batches > 50
     assert await all_rows(pool) == at_once
+
+
+async def test_loans_that_are_not_in_hand_come_from_their_snapshots(
+    house: str, pool: asyncpg.Pool, history: list[LoanEvent]
+) -> None:
+    await write_log(house, history)
+    assert await write_snapshots(house, history) > 30
+    await catch_up(pool, a_projector(pool, batch_events=25, cached_loans=1))
+    findings = await verify(pool, RULES)
+    assert findings.differences == []
+    assert findings.snapshots > 30
 
 
 async def test_a_projector_that_is_killed_between_batches_loses_nothing(
