@@ -76,15 +76,19 @@ def book(loan: Loan | None, command: c.BookLoan, now: datetime, rules: Rules) ->
 
 
 def catch_up(loan: Loan, now: datetime, rules: Rules) -> None:
-    """Do everything that time has asked for up to now, in due order, with the business time that it was due at."""
+    """Do everything that time has asked for up to now, in due order, with the business time that it was due at.
+
+    What was due before the loan was known to be there (a payout learnt late) happens when it became known: a loan's
+    events never go back in time.
+    """
     for _ in range(MAX_TASKS):
         task = next_task(loan, rules)
         if task is None or task.at > now:
             return
-        before = loan.version
-        perform(loan, task.run(), task.at)
+        before, at = loan.version, max(task.at, loan.known_at)
+        perform(loan, task.run(), at)
         ensure(loan.version > before, "a task moves the loan on", loan=loan.id, task=task.name, at=task.at)
-        perform(loan, stand(loan, task.at, rules), task.at)
+        perform(loan, stand(loan, at, rules), at)
     ensure(False, "an agenda comes to an end", loan=loan.id)
 
 

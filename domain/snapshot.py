@@ -1,4 +1,4 @@
-"""A loan's state as bytes, so that a loan's age does not matter. A cache: another schema number is ignored and rebuilt."""
+"""A loan's state as bytes, so that a loan's age does not matter. A cache: another schema number is rebuilt."""
 
 from __future__ import annotations
 

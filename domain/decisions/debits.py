@@ -27,9 +27,19 @@ def fall_due(loan: Loan, row: Row) -> Iterator[LoanEvent]:
         interest_paise=row.interest,
         fee_paise=row.fee,
         fee_gst_paise=gst_in_fee(loan, row.fee),
-        capitalised_paise=max(0, row.closing - (row.opening - row.principal)),
+        capitalised_paise=capitalised_after(loan, row),
     )
     yield from apply_excess(loan, row.due_on)
+
+
+def capitalised_after(loan: Loan, row: Row) -> int:
+    """Interest of a moratorium that joins the principal at its end: what the next row opens with besides tranches."""
+    held = loan.terms["moratorium_instalments"] if loan.terms["moratorium_interest"] == "capitalise" else 0
+    if row.number != held or row.closing == 0:
+        return 0
+    following = loan.rows[loan.due_rows + 1]
+    paid_out = sum(t.amount for t in loan.tranches[1:] if row.due_on <= t.on < following.due_on)
+    return following.opening - row.closing - paid_out
 
 
 def gst_in_fee(loan: Loan, fee_paise: int) -> int:

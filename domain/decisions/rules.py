@@ -1,4 +1,4 @@
-"""What a decision may look at besides the loan: products, failure codes. Read first, then decide; nothing here waits."""
+"""What a decision may look at besides the loan: products, failure codes. Read first, then decide; nothing waits."""
 
 from __future__ import annotations
 

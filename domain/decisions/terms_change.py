@@ -113,7 +113,7 @@ def reamortise(
 
 
 def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
-    """New tenure, instalment or rate from a day on; arrears may join the principal, penal charges never do (rule 17)."""
+    """New tenure, instalment or rate from a day on; arrears may join the principal, penal charges never (rule 17)."""
     if command.command_id in loan.command_ids:
         raise Repeated
     if loan.stage != "active":
