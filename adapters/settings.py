@@ -104,8 +104,8 @@ class Settings(BaseSettings):
     """Master key of the personal-data vault, 64 hex digits. Not set: made once and kept in `data_dir`."""
 
     webhook_secrets: SecretStr | None = None
-    """Who may call our webhooks, and the secret that each signs with: `gateway:secret,gateway:secret`. A gateway that is
-    named twice may use either, so that secrets can be changed without a gap. Not set: no webhook is served."""
+    """Who may call our webhooks, and the secret that each signs with: `gateway:secret,gateway:secret`. A gateway that
+    is named twice may use either, so that secrets can be changed without a gap. Not set: no webhook is served."""
 
     log_format: Literal["json", "console"] = "json"
     """`json`: one document a line. `console`: for a person's eyes."""

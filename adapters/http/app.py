@@ -1,0 +1,106 @@
+"""The application: its routes, what wraps them, and its own description (OpenAPI)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from adapters.http import commands, health, loans, models, pages, portfolio, problems, set_aside, webhooks
+
+API = "/api/v1"
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+"""Nothing from outside, nothing inline: what the browser runs is in this repository."""
+
+SECURITY = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def create_app() -> FastAPI:
+    """All routes. `app.state.desk` is set by whoever serves it; describing needs none."""
+    app = FastAPI(
+        title="Qist",
+        version="1",
+        summary="Loan servicing after approval.",
+        description=(
+            "Money is integer paise in fields that end in `_paise`; rates are decimal strings in percent a year; days"
+            " are `YYYY-MM-DD` in Asia/Kolkata, instants RFC 3339. Every refusal is an RFC 9457 problem."
+        ),
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    for routes in (loans, commands, portfolio, set_aside, webhooks, health):
+        app.include_router(routes.router, prefix=API)
+    # Where orchestrators and Prometheus look by custom, too.
+    app.include_router(health.router, include_in_schema=False)
+    app.include_router(pages.router, include_in_schema=False)
+    problems.install(app)
+    app.add_middleware(Guarded)
+    app.add_middleware(health.Timed)
+    app.openapi = lambda: described(app)  # type: ignore[method-assign]
+    return app
+
+
+def described(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI with the schemas of our messages, and with every error as a problem."""
+    if app.openapi_schema is None:
+        schema = FastAPI.openapi(app)
+        parts = schema["components"]["schemas"]
+        parts.update(models.wire_schemas())
+        parts["Problem"] = models.Problem.model_json_schema(ref_template=models.REF)
+        parts["Problem"].pop("$defs", None)
+        parts["Fault"] = models.Fault.model_json_schema()
+        problem = {"schema": {"$ref": models.REF.format(model="Problem")}}
+        told = {"description": "A problem (RFC 9457)", "content": {problems.MEDIA_TYPE: problem}}
+        for path in schema["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+                operation["responses"]["default"] = told
+        for unused in ("HTTPValidationError", "ValidationError"):
+            parts.pop(unused, None)
+        schema["components"]["schemas"] = dict(sorted(parts.items()))
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+class Guarded:
+    """Every answer has the security headers; a browser on a foreign page cannot make us change anything."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        if request.method not in ("GET", "HEAD") and request.headers.get("sec-fetch-site", "none") not in OURS:
+            problem = problems.Problem(403, "foreign-page", "A page of another site cannot ask this of us.")
+            await problems.answer(request, problem)(scope, receive, send)
+            return
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+OURS = ("same-origin", "none")
+"""What a browser says of our own pages; other clients say nothing."""

@@ -1,0 +1,559 @@
+"""What answers look like: the models of docs/openapi.yaml. Routes write JSON themselves; a test holds them to this."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
+
+from streams.topics import COMMANDS
+from streams.wire import CARRIES
+
+REF = "#/components/schemas/{model}"
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Page(Answer):
+    next_cursor: str | None = Field(description="Give it as `cursor` to go on; null on the last page.")
+
+
+class Fault(Answer):
+    pointer: str = Field(description="JSON pointer to what is at fault.")
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details; further members give the figures that decided."""
+
+    type: str = Field(description="Stable: `urn:qist:problem:...`")
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[Fault] | None = None
+
+
+# --- Loans ---------------------------------------------------------------------------------------------------
+
+
+class ListedLoan(Answer):
+    loan_id: str
+    borrower_id: str
+    product: str
+    state: str
+    closing: str
+    disbursed_on: date | None
+    closed_on: date | None
+    disbursed_paise: int
+    principal_paise: int
+    payable_paise: int
+    excess_paise: int
+    received_paise: int
+    instalment_paise: int
+    instalments: int
+    instalments_due: int
+    next_due_on: date | None
+    next_due_paise: int
+    next_debit_at: datetime | None
+    annual_rate_percent: str
+    oldest_unpaid_due_on: date | None
+    dpd: int
+    bucket: str
+    classification: str
+    mandate_status: str
+    bank: str
+    version: int
+    last_event: str
+    last_event_at: datetime
+
+
+class LoanPage(Page):
+    as_of: datetime
+    items: list[ListedLoan]
+
+
+class Outstanding(Answer):
+    principal_paise: int
+    interest_due_paise: int
+    interest_accrued_paise: int
+    charges_paise: int
+    excess_paise: int
+
+
+class Mandate(Answer):
+    mandate_id: str | None
+    rail: str | None
+    status: str | None
+    max_amount_paise: int | None
+    valid_from: date | None
+    valid_until: date | None
+    bank: str | None
+    gateway: str | None
+
+
+class InFlight(Answer):
+    instruction_id: str
+    instalment: int
+    attempt: int
+    amount_paise: int
+
+
+class Loan(Answer):
+    loan_id: str
+    borrower_id: str
+    product: str
+    state: str
+    version: int
+    as_of: datetime
+    dpd: int
+    bucket: str
+    classification: str
+    outstanding: Outstanding
+    payable_paise: int
+    instalment_paise: int
+    next_due_on: date | None
+    next_due_paise: int
+    instalments_due: int
+    instalments: int
+    annual_rate_percent: str
+    apr_percent: str
+    mandate_status: str
+    received_paise: int
+    refund_due_paise: int
+    written_off_paise: int
+    disbursed_on: date | None
+    closed_on: date | None
+    closing: str | None
+    mandate: Mandate | None
+    disbursed_paise: int
+    schedule_version: int
+    next_debit_at: datetime | None
+    debits_in_flight: list[InFlight]
+    paused_until: date | None
+    cases_opened: int
+    last_event_at: datetime
+
+
+class ScheduleRow(Answer):
+    number: int
+    due_on: date
+    days: int
+    opening_paise: int
+    principal_paise: int
+    interest_paise: int
+    fee_paise: int
+    total_paise: int
+    closing_paise: int
+    principal_paid_paise: int
+    interest_paid_paise: int
+    charges_paid_paise: int
+    paid_on: date | None
+
+
+class ScheduleVersion(Answer):
+    schedule_version: int
+    version: int = Field(description="Of the loan, when this schedule came into force.")
+    reason: str
+    effective_on: date
+    since: datetime
+    instalment_paise: int
+    instalments: int
+    apr_percent: str
+
+
+class Schedule(Answer):
+    loan_id: str
+    schedule_version: int
+    instalment_paise: int
+    apr_percent: str
+    rows: list[ScheduleRow]
+    versions: list[ScheduleVersion]
+
+
+class LedgerLine(Answer):
+    account: int
+    name: str
+    paise: int = Field(description="A debit is positive, a credit negative.")
+
+
+class LedgerEntry(Answer):
+    position: int
+    event: str
+    reference: str | None
+    value_on: date
+    booked_at: datetime
+    lines: list[LedgerLine]
+
+
+class Balance(LedgerLine):
+    kind: Literal["asset", "liability", "income", "expense"]
+
+
+class Ledger(Page):
+    loan_id: str
+    balances: list[Balance]
+    trial_balance_paise: int = Field(description="0, or the books are wrong.")
+    items: list[LedgerEntry]
+
+
+class Event(Answer):
+    version: int
+    position: str
+    type: str
+    says: str
+    occurred_at: datetime
+    recorded_at: datetime
+    causation_id: str
+    correlation_id: str
+    actor: str
+    hash: str
+    data: dict[str, Any]
+
+
+class EventPage(Page):
+    loan_id: str
+    items: list[Event]
+
+
+class DocumentPage(Page):
+    loan_id: str
+    items: list[dict[str, Any]]
+
+
+class QuoteParts(Answer):
+    principal_paise: int
+    interest_due_paise: int
+    interest_accrued_paise: int
+    charges_paise: int
+    penal_charges_paise: int
+    preclosure_charge_paise: int
+    preclosure_gst_paise: int
+    excess_paise: int = Field(description="Taken off the total.")
+
+
+class Quote(Answer):
+    loan_id: str
+    on: date
+    valid_until: date
+    total_paise: int
+    per_diem_paise: int
+    parts: QuoteParts
+    version: int
+    as_of: datetime
+
+
+# --- Commands and webhooks -----------------------------------------------------------------------------------
+
+
+class CommandAccepted(Answer):
+    command_id: str
+    loan_id: str
+    type: str
+    status: Literal["pending"]
+
+
+class CommandResult(Answer):
+    command_id: str
+    loan_id: str
+    type: str
+    status: Literal["pending", "done", "repeated", "refused", "failed"]
+    refusal: str | None = Field(None, description="The phrase that says why not.")
+    detail: str | None = None
+    version: int = Field(0, description="Of the loan, after it.")
+    decided_at: datetime | None = None
+    sent_at: datetime | None = None
+
+
+class WebhookAccepted(Answer):
+    event_id: str
+    type: str
+    topic: str
+
+
+# --- Portfolio -----------------------------------------------------------------------------------------------
+
+
+class Late(Answer):
+    loan_id: str
+    borrower_id: str
+    product: str
+    oldest_unpaid_due_on: date
+    dpd: int
+    overdue_principal_paise: int
+    overdue_interest_paise: int
+    overdue_charges_paise: int
+    overdue_paise: int
+    excess_paise: int
+    principal_paise: int
+    classification: str
+    bucket: str
+
+
+class Ageing(Answer):
+    bucket: str
+    classification: str
+    loans: int
+    principal_paise: int
+    overdue_paise: int
+    dpd_max: int
+
+
+class DelinquencyPage(Page):
+    as_of: date
+    ageing: list[Ageing]
+    items: list[Late]
+
+
+class Clock(Answer):
+    kind: Literal["system", "simulated", "stepped"]
+    speed: float | None
+
+
+class LoansByStage(Answer):
+    total: int
+    by_stage: dict[str, int]
+
+
+class Failed(Answer):
+    soft: int
+    hard: int
+    technical: int
+
+
+class Debits(Answer):
+    attempted: int
+    succeeded: int
+    failed: Failed
+    success_percent: str | None
+
+
+class Today(Answer):
+    disbursed_paise: int
+    collected_paise: int
+    fell_due_paise: int
+    recovered_after_retry_paise: int
+    debits: Debits
+
+
+class Share(Answer):
+    loans: int
+    principal_paise: int
+    overdue_paise: int
+
+
+class BucketShare(Share):
+    bucket: str
+
+
+class ClassShare(Share):
+    classification: str
+
+
+class FailureCode(Answer):
+    rail: str
+    code: str
+    failure_class: str
+    count: int
+    paise: int
+    meaning: str
+
+
+class Bank(Answer):
+    bank: str
+    succeeded: int
+    failed: int
+    success_percent: str | None
+
+
+class Day(Answer):
+    day: date
+    fell_due_paise: int
+    collected_paise: int
+    disbursed_paise: int
+    succeeded: int
+    failed: int
+
+
+class SetAside(Answer):
+    parked: int
+    dead_letters: int
+
+
+class Lag(Answer):
+    engine: int | None
+    publisher: int
+    projector: int | None
+
+
+class TickerEvent(Answer):
+    position: str
+    loan_id: str
+    type: str
+    says: str
+    tone: Literal["good", "bad", "note", "plain"]
+    occurred_at: datetime
+
+
+class Events(Answer):
+    total: int
+    latest: list[TickerEvent]
+
+
+class Dashboard(Answer):
+    as_of: datetime
+    day: date
+    clock: Clock
+    loans: LoansByStage
+    principal_outstanding_paise: int
+    overdue_paise: int
+    disbursed_paise: int
+    collected_paise: int
+    recovered_after_retry_paise: int
+    today: Today
+    debits: Debits
+    buckets: list[BucketShare]
+    classifications: list[ClassShare]
+    failure_codes: list[FailureCode]
+    banks: list[Bank]
+    days: list[Day]
+    set_aside: SetAside
+    lag: Lag
+    events: Events
+
+
+class Case(Answer):
+    case_id: str
+    loan_id: str
+    kind: str
+    reason: str
+    instalment: int | None
+    opened_at: datetime
+    version: int
+
+
+class CasePage(Page):
+    items: list[Case]
+
+
+# --- Set aside -----------------------------------------------------------------------------------------------
+
+
+class SetAsideRecord(Answer):
+    loan_id: str | None
+    type: str | None
+    event_id: str | None
+    topic: str
+    partition: int
+    offset: int
+    bytes: int
+
+
+class ListedDeadLetter(SetAsideRecord):
+    id: int
+    reason: str
+    detail: str
+    field: str | None
+    set_aside_at: datetime
+    retried_at: datetime | None
+
+
+class DeadLetter(ListedDeadLetter):
+    key: str | None
+    headers: dict[str, str | None]
+    body: Any = Field(description="Without personal data; null when the value is not JSON.")
+    value_sha256: str
+
+
+class DeadLetterPage(Page):
+    items: list[ListedDeadLetter]
+
+
+class ParkedRecord(SetAsideRecord):
+    parked_at: datetime
+
+
+class ParkedPage(Page):
+    items: list[ParkedRecord]
+
+
+class Sent(Answer):
+    topic: str
+    partition: int
+    offset: int
+    loan_id: str | None
+
+
+class SentAgain(Sent):
+    id: int
+
+
+class AllSentAgain(Answer):
+    sent: list[Sent]
+
+
+# --- Operations ----------------------------------------------------------------------------------------------
+
+
+class Alive(Answer):
+    status: Literal["alive"]
+
+
+class Ready(Answer):
+    ready: bool
+    checks: dict[str, str]
+    lag: dict[str, int | None]
+
+
+# --- For the routes ------------------------------------------------------------------------------------------
+
+
+def ok(
+    model: type[BaseModel], *, status: int = 200, tagged: bool = False, also: dict[int, type[BaseModel]] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """A route's answers: what it gives, and that a "no" is always a problem."""
+    told: dict[int | str, dict[str, Any]] = {status: {"model": model}}
+    for code, other in (also or {}).items():
+        told[code] = {"model": other}
+    if tagged:
+        told[304] = {"description": "Nothing has changed since the version in If-None-Match."}
+    return told
+
+
+def command_body() -> dict[str, Any]:
+    """The body of a command, for OpenAPI: any one of the commands of servicing.commands."""
+    names = [model.__name__ for model in CARRIES[COMMANDS.name]]
+    schema = {
+        "oneOf": [{"$ref": REF.format(model=f"Command{name}")} for name in names],
+        "discriminator": {
+            "propertyName": "type",
+            "mapping": {model.TYPE: REF.format(model=f"Command{model.__name__}") for model in CARRIES[COMMANDS.name]},
+        },
+    }
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def webhook_body() -> dict[str, Any]:
+    """The body of a webhook: what the topic of its `Ce-Type` carries."""
+    carried = [model for topic, models in CARRIES.items() if topic.startswith("gateway.") for model in models]
+    schema = {"anyOf": [{"$ref": REF.format(model=model.__name__)} for model in carried]}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def wire_schemas() -> dict[str, Any]:
+    """The schemas that those bodies refer to. A command's `loan_id` is in the address, its `command_id` in a header."""
+    carried = [model for topic, models in CARRIES.items() if topic.startswith("gateway.") for model in models]
+    commands = CARRIES[COMMANDS.name]
+    _, told = models_json_schema([(model, "validation") for model in (*carried, *commands)], ref_template=REF)
+    schemas: dict[str, Any] = told["$defs"]
+    for model in commands:
+        schema = schemas.pop(model.__name__)
+        schema["required"] = ["type", *(name for name in schema["required"] if name not in ("loan_id", "command_id"))]
+        short = model.TYPE.split(".")[1]
+        kind = {"type": "string", "enum": [model.TYPE, short]}
+        schemas[f"Command{model.__name__}"] = {**schema, "properties": {"type": kind, **schema["properties"]}}
+    return schemas

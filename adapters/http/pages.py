@@ -1,0 +1,216 @@
+"""The pages: rendered here, whole at first and part by part as things change, so that numbers are written once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.exceptions import HTTPException
+
+from adapters.http.answers import decode, encode
+from adapters.http.assets import address_of, assets
+from adapters.http.desk import AtDesk, Desk
+from adapters.http.loans import around, balances_of, events_of, find_loans, listed
+from adapters.http.phrases import TONES
+from adapters.http.portfolio import PING_SECONDS, SSE_HEADERS, STAGES, dashboard
+from adapters.http.problems import Problem
+from domain.calendar import IST
+from domain.decisions.standing import last_day_end
+from domain.money import RUPEE, format_rupees, round_ratio
+from domain.views import schedule_rows
+
+router = APIRouter(tags=["pages"])
+
+PARTS = ("clock", "figures", "debits", "standing", "watch", "reasons", "ticker")
+"""The parts of the overview that change, each a template of its own."""
+
+LOANS_ON_A_PAGE = 50
+EVENTS_ON_A_PAGE = 200
+
+
+@router.get("/")
+async def overview(desk: AtDesk) -> Response:
+    """The portfolio, live. Without loans it says how to get some."""
+    data = await dashboard(desk)
+    return html("overview.html", here="/", data=data, parts=parts_of(data), chart=chart_of(data), house=house(desk))
+
+
+@router.get("/live")
+async def live(desk: AtDesk) -> EventSourceResponse:
+    """The overview's parts as they change, and its chart's numbers."""
+
+    async def events() -> AsyncIterator[ServerSentEvent]:
+        async for frame in desk.live.watch():
+            told = {"empty": frame.data["loans"]["total"] == 0, "parts": frame.parts, "chart": chart_of(frame.data)}
+            yield ServerSentEvent(orjson.dumps(told).decode(), event="overview", id=str(frame.number))
+
+    return EventSourceResponse(events(), headers=SSE_HEADERS, ping=PING_SECONDS)
+
+
+@router.get("/loans")
+async def loans(
+    request: Request, desk: AtDesk, q: str = "", stage: str = "", bucket: str = "", after: str | None = None
+) -> Response:
+    """The loans, to look through."""
+    [since] = decode(after, str) or [""]
+    now = await desk.now()
+    rows = await find_loans(
+        desk,
+        after=since,
+        limit=LOANS_ON_A_PAGE + 1,
+        q=q.strip()[:64] or None,
+        stage=stage or None,
+        bucket=bucket or None,
+    )
+    found = [listed(row, last_day_end(now), desk.rules) for row in rows]
+    shown = found[:LOANS_ON_A_PAGE]
+    more = None
+    if len(found) > LOANS_ON_A_PAGE:
+        more = str(request.url.include_query_params(after=encode([shown[-1]["loan_id"]])))
+    return html("loans.html", here="/loans", loans=shown, more=more, q=q, stage=stage, bucket=bucket, stages=STAGES)
+
+
+@router.get("/loans/{loan_id}")
+async def loan(desk: AtDesk, loan_id: str) -> Response:
+    """One loan: where it stands, its schedule, what happened, its books."""
+    try:
+        found = await desk.loan(loan_id)
+    except Problem as problem:
+        return html("missing.html", status=problem.status, here="/loans", said=problem.detail)
+    now = await desk.now()
+    return html(
+        "loan.html",
+        here="/loans",
+        loan=around(found, now, desk.rules),
+        rows=schedule_rows(found),
+        events=await events_of(desk, loan_id, 0, EVENTS_ON_A_PAGE, newest_first=True),
+        balances=await balances_of(desk, loan_id),
+        tones=TONES,
+    )
+
+
+@router.get("/static/{stamp}/{path:path}")
+async def static(stamp: str, path: str) -> Response:
+    """A file, for good: its address changes with its content."""
+    asset = assets().get(path)
+    if asset is None or asset.stamp != stamp:
+        raise HTTPException(404)
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(asset.content, headers=headers, media_type=asset.media_type)
+
+
+@router.get("/favicon.ico")
+async def favicon() -> Response:
+    asset = assets()["mark.svg"]
+    return Response(asset.content, headers={"Cache-Control": "max-age=86400"}, media_type=asset.media_type)
+
+
+# --- The overview's parts ------------------------------------------------------------------------------------
+
+
+async def look(desk: Desk) -> tuple[dict[str, Any], dict[str, str]]:
+    """What everybody who watches is told: the numbers, and the page's parts."""
+    data = await dashboard(desk)
+    return data, parts_of(data)
+
+
+def parts_of(data: dict[str, Any]) -> dict[str, str]:
+    return {part: TEMPLATES.get_template(f"parts/{part}.html").render(data=data) for part in PARTS}
+
+
+def chart_of(data: dict[str, Any]) -> dict[str, list[Any]]:
+    """Columns for the charts: days as seconds, money as whole rupees (a pixel is far more than a paisa)."""
+    days = data["days"]
+    return {
+        "days": [int(datetime.combine(one["day"], datetime.min.time(), IST).timestamp()) for one in days],
+        "due": [round_ratio(one["fell_due_paise"], RUPEE) for one in days],
+        "collected": [round_ratio(one["collected_paise"], RUPEE) for one in days],
+        "succeeded": [one["succeeded"] for one in days],
+        "failed": [one["failed"] for one in days],
+    }
+
+
+def house(desk: Desk) -> dict[str, Any]:
+    """Where loans can be sent to, for a page that has none yet."""
+    return {"bootstrap": desk.settings.kafka_bootstrap, "partitions": desk.partitions}
+
+
+# --- Rendering -----------------------------------------------------------------------------------------------
+
+
+def html(template: str, *, status: int = 200, **what: Any) -> Response:
+    body = TEMPLATES.get_template(template).render(**what)
+    return Response(body, status, {"Cache-Control": "no-store"}, "text/html; charset=utf-8")
+
+
+def rupees(paise: int) -> str:
+    """To the paisa."""
+    return f"{'−' if paise < 0 else ''}₹{format_rupees(abs(paise))}"
+
+
+def whole_rupees(paise: int) -> str:
+    """For headlines, where paise are noise."""
+    whole = round_ratio(abs(paise), RUPEE) * RUPEE
+    return f"{'−' if paise < 0 else ''}₹{format_rupees(whole)[:-3]}"
+
+
+def short_rupees(paise: int) -> str:
+    """As one says it: lakhs and crores."""
+    for unit, name in ((10_000_000, " crore"), (100_000, " lakh")):
+        if abs(paise) >= unit * RUPEE:
+            return f"₹{Decimal(paise) / (unit * RUPEE):.2f}{name}"
+    return whole_rupees(paise)
+
+
+def count(number: int) -> str:
+    """A number of things, in Indian digit groups."""
+    return format_rupees(number * RUPEE)[:-3]
+
+
+def day(value: date | datetime | str | None) -> str:
+    if value is None:
+        return "–"
+    at = date.fromisoformat(value) if isinstance(value, str) else value
+    return f"{at.day} {at:%b %Y}"
+
+
+def instant(value: datetime | str) -> str:
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return f"{at.day} {at:%b %Y, %H:%M}"
+
+
+def words(name: str) -> str:
+    """`written_off` and `loan.debit-failed.v1` as a person writes them."""
+    plain = name.removeprefix("loan.").removesuffix(".v1").replace("_", " ").replace("-", " ")
+    return plain[:1].upper() + plain[1:]
+
+
+def share(part: int, whole: int) -> str:
+    """Percent for a drawing."""
+    return f"{100 * part / whole:.2f}" if whole else "0"
+
+
+TEMPLATES = Environment(
+    loader=PackageLoader("adapters.http", "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+TEMPLATES.filters.update(
+    rupees=rupees,
+    whole_rupees=whole_rupees,
+    short_rupees=short_rupees,
+    count=count,
+    day=day,
+    instant=instant,
+    words=words,
+    share=share,
+)
+TEMPLATES.globals.update(asset=address_of)
