@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from operator import attrgetter
 
-from domain.calendar import IST, day_end, day_start
+from domain.calendar import at_hour, day_end, day_start
 from domain.decisions.debits import amount_to_ask, attempt_debit, fall_due, notify_debit, outcome_overdue
 from domain.decisions.disbursal import instruct_payout
 from domain.decisions.rules import Rules
@@ -29,8 +30,13 @@ class Task:
 
 
 def next_task(loan: Loan, rules: Rules) -> Task | None:
-    """The earliest thing that time will ask for, or None for a loan that waits for nothing but messages."""
-    return min(tasks(loan, rules), key=lambda task: task.at, default=None)
+    """The earliest thing that time will ask for, or None for a loan that waits for nothing but messages.
+
+    It follows from the state, so it is worked out once a version of the loan.
+    """
+    if loan.planned is None or loan.planned[0] != loan.version:
+        loan.planned = loan.version, min(tasks(loan, rules), key=attrgetter("at"), default=None)
+    return loan.planned[1]
 
 
 def tasks(loan: Loan, rules: Rules) -> Iterator[Task]:
@@ -63,7 +69,7 @@ def instalments(loan: Loan, product: Product) -> Iterator[Task]:
     yield Task(day_start(row.due_on), "instalment", lambda: fall_due(loan, row))
     hours = product.notice_hours.get(loan.mandate.get("rail", ""), 0)
     if hours and loan.mandate.get("status") == "active" and row.number not in loan.notified:
-        debit_at = datetime.combine(row.due_on, product.debit_at, IST)
+        debit_at = at_hour(row.due_on, product.debit_at)
         at = max(debit_at - timedelta(hours=hours), day_start(loan.disbursed_on or row.due_on))
         if at < day_start(row.due_on):
             yield Task(at, "notice", lambda: notify_debit(loan, row, debit_at))
@@ -78,7 +84,7 @@ def debits(loan: Loan, product: Product) -> Iterator[Task]:
             continue
         at = chance.at or first_attempt_at(loan, number, product)
         if loan.paused_until is not None:
-            at = max(at, datetime.combine(loan.paused_until + timedelta(days=1), product.debit_at, IST))
+            at = max(at, at_hour(loan.paused_until + timedelta(days=1), product.debit_at))
         # A debit is asked for now or later, never in the past, and never before the loan was known to be paid out.
         at = max(at, loan.known_at, loan.active_since or at)
         yield Task(
@@ -90,7 +96,7 @@ def debits(loan: Loan, product: Product) -> Iterator[Task]:
 
 def first_attempt_at(loan: Loan, number: int, product: Product) -> datetime:
     due_on: date = next(row.due_on for row in loan.rows if row.number == number)
-    return datetime.combine(due_on, product.debit_at, IST)
+    return at_hour(due_on, product.debit_at)
 
 
 def unanswered(loan: Loan, product: Product) -> Iterator[Task]:

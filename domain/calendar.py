@@ -7,6 +7,7 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final, Literal
 
 __all__ = [
@@ -45,14 +46,24 @@ def ist_day(instant: datetime) -> date:
     return instant.astimezone(IST).date()
 
 
+@lru_cache(maxsize=8192)  # a book of any size has few days, and each is asked for over and over
+def at_hour(day: date, hour: time) -> datetime:
+    """That hour of that day in IST."""
+    return datetime.combine(day, hour, IST)
+
+
+_FIRST_MOMENT: Final = time.min
+_LAST_SECOND: Final = time(23, 59, 59)
+
+
 def day_start(day: date) -> datetime:
     """00:00:00 IST of that day."""
-    return datetime.combine(day, time.min, IST)
+    return at_hour(day, _FIRST_MOMENT)
 
 
 def day_end(day: date) -> datetime:
     """23:59:59 IST of that day, when day-end figures are struck."""
-    return datetime.combine(day, time(23, 59, 59), IST)
+    return at_hour(day, _LAST_SECOND)
 
 
 # --- Frequencies (rule 4) -----------------------------------------------------------------------------------

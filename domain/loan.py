@@ -113,6 +113,8 @@ class InFlight:
     amount: int
     at: datetime
     overdue: bool = False
+    pending: str = ""
+    """The code by which the bank asked for more time."""
 
 
 @dataclass(slots=True)
@@ -191,6 +193,7 @@ class Loan(BaseAggregate[str]):
         loan.quote = None
         loan.closed_on = None
         loan.closing = ""
+        loan.planned = None
         return loan
 
     stage: str
@@ -265,6 +268,8 @@ class Loan(BaseAggregate[str]):
     quote: dict[str, Any] | None
     closed_on: date | None
     closing: str
+    planned: tuple[int, Any] | None
+    """The agenda's answer for a version: a cache, no part of the state."""
 
     # --- recording -------------------------------------------------------------------------------------------
 
@@ -341,12 +346,12 @@ class Loan(BaseAggregate[str]):
         """Principal that no row before today has made payable."""
         return self.principal_paise - self.unpaid_of("principal")
 
-    def receipt(self, reference: str) -> Receipt | None:
-        """By the payer's or gateway's reference, or a debit's instruction id."""
-        for key in (f"payment:{reference}", f"debit:{reference}"):
-            if key in self.receipts:
-                return self.receipts[key]
-        return next((r for r in self.receipts.values() if r.reference == reference), None)
+    def receipt(self, source: str, reference: str) -> Receipt | None:
+        """A payment by its reference; a debit by its instruction id or the gateway's reference."""
+        found = self.receipts.get(f"{source}:{reference}")
+        if found is not None or not reference:
+            return found
+        return next((r for r in self.receipts.values() if (r.source, r.reference) == (source, reference)), None)
 
     def check(self) -> None:
         """What must hold after every decision; broken means a defect of ours, and nothing is committed."""
@@ -405,6 +410,11 @@ class Loan(BaseAggregate[str]):
                         self.settled_dues = 0
             self.settled_paise += paise
 
+    def _ask_no_more_than_is_owed(self) -> None:
+        """With nothing owed, no debit of an instalment that has fallen due is left to come."""
+        if self.opportunities and next(self.open_dues(), None) is None:
+            self.opportunities.clear()
+
     def _receive(self, key: str, reference: str, source: str, amount: int, value_on: str, lines: list[Line]) -> None:
         day = date.fromisoformat(value_on)
         directed = any(line["for"] in ("prepayment", "recovery", "refund") for line in lines)
@@ -413,6 +423,7 @@ class Loan(BaseAggregate[str]):
         self._settle(lines)
         if self.last_value_on is None or day > self.last_value_on:
             self.last_value_on = day
+        self._ask_no_more_than_is_owed()
 
     def on_booked(self, event: e.LoanBooked) -> None:
         self.borrower_id = event.borrower_id
@@ -502,11 +513,12 @@ class Loan(BaseAggregate[str]):
             ("fee", event.fee_paise),
         ):
             self._owe(Due(kind, event.number, day, self.ranks[kind], amount))
-        self.opportunities[event.number] = Opportunity(1)
+        self.opportunities[event.number] = Opportunity(self.attempts.get(event.number, 0) + 1)
 
     def on_excess_applied(self, event: e.ExcessApplied) -> None:
         self.excess_paise -= event.paise
         self._settle(event.lines)
+        self._ask_no_more_than_is_owed()
 
     def on_attempted(self, event: e.DebitAttempted) -> None:
         self.attempts[event.number] = event.attempt
@@ -557,7 +569,7 @@ class Loan(BaseAggregate[str]):
         self._done(event.command_id)
 
     def on_receipt_reversed(self, event: e.ReceiptReversed) -> None:
-        receipt = self.receipt(event.reference)
+        receipt = self.receipt(event.source, event.reference)
         ensure(receipt is not None, "a reversal names a receipt", loan=self._id, reference=event.reference)
         if receipt is not None:
             receipt.reversed = True
@@ -579,6 +591,7 @@ class Loan(BaseAggregate[str]):
         ensure(due is not None, "a waiver names a charge", loan=self._id, charge=event.charge_id)
         if due is not None:
             due.amount -= event.paise
+        self._ask_no_more_than_is_owed()
         self._done(event.command_id)
 
     def charge(self, charge_id: str) -> Due | None:
@@ -595,6 +608,7 @@ class Loan(BaseAggregate[str]):
                 if due.kind == "principal":
                     due.amount = due.paid
         self.settled_dues = 0
+        self._ask_no_more_than_is_owed()
         self._done(event.command_id)
 
     def on_prepaid(self, event: e.PrincipalPrepaid) -> None:
@@ -656,7 +670,7 @@ class Loan(BaseAggregate[str]):
         self.closing = ""
 
     def on_debit_pending(self, event: e.DebitPending) -> None:
-        pass
+        self.in_flight[event.instruction_id].pending = event.code
 
     def _done(self, command_id: str) -> None:
         if command_id:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 
@@ -20,6 +21,7 @@ Role = Callable[[Settings, asyncio.Event], Awaitable[None]]
 def run_role(name: str, role: Role, settings: Settings) -> int:
     """Run one role in this process until SIGINT or SIGTERM; 1 when it fails."""
     configure_logging(settings, role=name)
+    collect_seldom()
     try:
         uvloop.run(until_told_to_stop(role, settings))
     except Exception as error:
@@ -34,3 +36,10 @@ async def until_told_to_stop(role: Role, settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     await role(settings, stop)
+
+
+def collect_seldom() -> None:
+    """Let the cycle collector look seldom: a role holds millions of live objects (cached loans) and makes no cycles to
+    speak of, and by default Python would walk them all again and again (half of the engine's time, when measured)."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
