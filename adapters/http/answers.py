@@ -13,6 +13,7 @@ from fastapi import Query, Request, Response
 from adapters.http.problems import Problem
 from domain.calendar import IST
 
+API = "/api/v1"
 LARGEST_PAGE = 200
 
 Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Items on a page.")]

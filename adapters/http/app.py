@@ -10,8 +10,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.http import commands, health, loans, models, pages, portfolio, problems, set_aside, webhooks
-
-API = "/api/v1"
+from adapters.http.answers import API
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.event_store.migrate import shipped
 from adapters.http import models
-from adapters.http.answers import json
+from adapters.http.answers import API, json
 from adapters.http.desk import AtDesk, Desk
 from adapters.http.lag import lag
 
@@ -140,6 +140,15 @@ def age(since: datetime | None, now: datetime) -> float:
     return 0.0 if since is None else max(0.0, (now - since).total_seconds())
 
 
+def route_of(scope: Scope) -> str:
+    """The route's whole pattern. (FastAPI tells it without the prefix under which its router is included.)"""
+    pattern = getattr(scope.get("route"), "path", None)
+    if pattern is None:
+        return "none"
+    prefix = API if scope["path"].startswith(f"{API}/") and not pattern.startswith(f"{API}/") else ""
+    return prefix + pattern
+
+
 class Timed:
     """Wraps the app and observes each request by its route's pattern, never by what was asked for."""
 
@@ -161,5 +170,4 @@ class Timed:
         try:
             await self._app(scope, receive, sending)
         finally:
-            route = getattr(scope.get("route"), "path", "none")
-            REQUESTS.labels(scope["method"], route, str(status)).observe(time.perf_counter() - began)
+            REQUESTS.labels(scope["method"], route_of(scope), str(status)).observe(time.perf_counter() - began)

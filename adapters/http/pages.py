@@ -188,7 +188,12 @@ def instant(value: datetime | str) -> str:
 def words(name: str) -> str:
     """`written_off` and `loan.debit-failed.v1` as a person writes them."""
     plain = name.removeprefix("loan.").removesuffix(".v1").replace("_", " ").replace("-", " ")
-    return plain[:1].upper() + plain[1:]
+    return capital(plain)
+
+
+def capital(name: str) -> str:
+    """A name as it is, with a large first letter: `1-30` and `SMA-0` are names, too."""
+    return name[:1].upper() + name[1:]
 
 
 def share(part: int, whole: int) -> str:
@@ -211,6 +216,7 @@ TEMPLATES.filters.update(
     day=day,
     instant=instant,
     words=words,
+    capital=capital,
     share=share,
 )
 TEMPLATES.globals.update(asset=address_of)

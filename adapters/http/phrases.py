@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from domain import events as e
@@ -13,6 +14,15 @@ Fields = Mapping[str, Any]
 
 def rupees(paise: int) -> str:
     return f"₹{format_rupees(paise)}"
+
+
+def _days(number: int) -> str:
+    return "1 day" if number == 1 else f"{number} days"
+
+
+def _moment(at: str) -> str:
+    instant = datetime.fromisoformat(at)
+    return f"{instant.day} {instant:%b %Y, %H:%M}"
 
 
 def _debit(what: str) -> Callable[[Fields], str]:
@@ -39,7 +49,7 @@ PHRASES: dict[str, Callable[[Fields], str]] = {
     e.DebitSucceeded.TOPIC: _debit("debited:"),
     e.DebitFailed.TOPIC: lambda f: f"Debit failed ({f['failure_class']}): {f['meaning']}",
     e.DebitPending.TOPIC: lambda f: f"Debit pending: {f['meaning']}",
-    e.RetryScheduled.TOPIC: lambda f: f"Retry {f['attempt']} planned for {f['at'][:16].replace('T', ' ')}",
+    e.RetryScheduled.TOPIC: lambda f: f"Attempt {f['attempt']} planned for {_moment(f['at'])}",
     e.CollectionExhausted.TOPIC: lambda f: f"No more debits for instalment {f['number']}",
     e.DebitOutcomeOverdue.TOPIC: lambda f: f"The gateway has not answered for instalment {f['number']}",
     e.PaymentReceived.TOPIC: lambda f: f"{rupees(f['amount_paise'])} paid by {f['method']}",
@@ -49,7 +59,9 @@ PHRASES: dict[str, Callable[[Fields], str]] = {
     e.Restructured.TOPIC: lambda f: f"Restructured from {f['effective_on']}",
     e.PrincipalPrepaid.TOPIC: lambda f: f"{rupees(f['amount_paise'])} prepaid",
     e.CollectionPaused.TOPIC: lambda f: f"Collection paused until {f['until']}",
-    e.DelinquencyChanged.TOPIC: lambda f: f"{f['classification']}: {f['dpd']} days past due",
+    e.DelinquencyChanged.TOPIC: lambda f: (
+        f"{f['classification']}: {_days(f['dpd'])} past due" if f["oldest_due_on"] else "Nothing is overdue any more"
+    ),
     e.CaseOpened.TOPIC: lambda f: f"Case opened: {f['kind']}",
     e.PreclosureQuoted.TOPIC: lambda f: f"Pre-closure quoted: {rupees(f['total_paise'])}",
     e.WrittenOff.TOPIC: lambda f: f"Written off: {rupees(f['principal_paise'])} of principal",

@@ -26,7 +26,7 @@ router = APIRouter(tags=["portfolio"])
 STAGES = ("booked", "active", "closed", "written_off", "cancelled")
 CLASSES = ("soft", "hard", "technical")
 DAYS_SHOWN = 90
-LATEST = 14
+LATEST = 9
 PING_SECONDS = 15
 
 SSE_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}

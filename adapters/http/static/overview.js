@@ -41,15 +41,26 @@
   const money = document.getElementById("money");
   const rupees = new Intl.NumberFormat("en-IN", { style: "currency", currency: "INR", maximumFractionDigits: 0 });
   const compact = new Intl.NumberFormat("en-IN", { notation: "compact", maximumFractionDigits: 1 });
+  const onDay = (seconds, form) => new Date(seconds * 1000).toLocaleDateString("en-IN", { ...form, timeZone: "Asia/Kolkata" });
   let chart = null;
   let columns = JSON.parse(document.getElementById("chart").textContent);
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const rate = (good, bad) => (good + bad ? (100 * good) / (good + bad) : null);
 
-  function data() {
-    return [columns.days, columns.due, columns.collected, columns.succeeded.map((n, at) => rate(n, columns.failed[at]))];
+  // Debits come in waves around due days: a week at a time says more than a day.
+  function rates() {
+    const week = 7 * 24 * 3600;
+    return columns.days.map((day, at) => {
+      let [good, all] = [0, 0];
+      for (let i = at; i >= 0 && columns.days[i] > day - week; i--) {
+        good += columns.succeeded[i];
+        all += columns.succeeded[i] + columns.failed[i];
+      }
+      return all ? (100 * good) / all : null;
+    });
   }
+
+  const data = () => [columns.days, columns.due, columns.collected, rates()];
 
   function draw() {
     if (chart) chart.destroy();
@@ -66,15 +77,15 @@
           rate: { range: [0, 100] },
         },
         axes: [
-          axis,
+          { ...axis, space: 70, values: (u, ticks) => ticks.map((tick) => onDay(tick, { day: "numeric", month: "short" })) },
           { ...axis, size: 64, values: (u, ticks) => ticks.map((tick) => "₹" + compact.format(tick)) },
           { ...axis, scale: "rate", side: 1, size: 44, grid: { show: false }, values: (u, ticks) => ticks.map((tick) => tick + " %") },
         ],
         series: [
-          { label: "Day", value: (u, at) => (at == null ? "" : new Date(at * 1000).toLocaleDateString("en-IN", { day: "numeric", month: "short", year: "numeric", timeZone: "Asia/Kolkata" })) },
+          { label: "Day", value: (u, at) => (at == null ? "" : onDay(at, { day: "numeric", month: "short", year: "numeric" })) },
           { label: "Fell due", stroke: colour("--dim"), fill: colour("--track"), paths: uPlot.paths.bars({ size: [0.9, 26] }), points: { show: false }, value: (u, n) => (n == null ? "" : rupees.format(n)) },
           { label: "Collected", stroke: colour("--accent"), fill: colour("--accent"), paths: uPlot.paths.bars({ size: [0.5, 14] }), points: { show: false }, value: (u, n) => (n == null ? "" : rupees.format(n)) },
-          { label: "Debits that succeeded", scale: "rate", stroke: colour("--soft"), width: 1.5, spanGaps: true, points: { show: false }, value: (u, n) => (n == null ? "" : n.toFixed(1) + " %") },
+          { label: "Debits that succeeded, by week", scale: "rate", stroke: colour("--soft"), width: 1.5, spanGaps: true, points: { show: false }, value: (u, n) => (n == null ? "" : n.toFixed(1) + " %") },
         ],
         cursor: { y: false, drag: { x: false, y: false } },
       },
