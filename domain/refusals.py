@@ -73,7 +73,7 @@ EXPLAINED: dict[Refusal, str] = {
     Refusal.charge_unknown: "The loan has no charge with that id.",
     Refusal.charge_not_in_product: "The product has no such charge; what the KFS does not show cannot be levied.",
     Refusal.waiver_exceeds_unpaid: "More cannot be waived than is unpaid.",
-    Refusal.prepayment_exceeds_principal: "The prepayment is not below the principal left. Ask for a pre-closure quote.",
+    Refusal.prepayment_exceeds_principal: "The prepayment is not below the principal left. Ask for a quote.",
     Refusal.prepayment_below_arrears: "Money settles what is overdue first; nothing is left to prepay.",
     Refusal.nothing_to_change: "Name at least one of instalments, instalment_paise or annual_rate_percent.",
     Refusal.instalment_below_interest: "The instalment would not cover the interest (no negative amortisation).",

@@ -9,7 +9,7 @@ import orjson
 
 from domain.loan import Due, InFlight, Loan, Opportunity, Receipt, Row, Tranche
 
-SCHEMA = 1
+SCHEMA = 2
 """Raise it whenever a field of `Loan` is added, renamed or means something else; a test compares the fields."""
 
 PLAIN = (
@@ -42,7 +42,9 @@ def dump(loan: Loan) -> bytes:
         (key, r.reference, r.source, r.amount, r.value_on, r.arrived, r.directed, r.reversed)
         for key, r in loan.receipts.items()
     ]
-    state["in_flight"] = [(key, f.number, f.attempt, f.amount, f.at, f.overdue) for key, f in loan.in_flight.items()]
+    state["in_flight"] = [
+        (key, f.number, f.attempt, f.amount, f.at, f.overdue, f.pending) for key, f in loan.in_flight.items()
+    ]
     state["opportunities"] = [(number, o.attempt, o.at) for number, o in loan.opportunities.items()]
     return orjson.dumps(state)
 
@@ -64,7 +66,7 @@ def load(loan_id: str, state_bytes: bytes) -> Loan:
     loan.due_by_key = {due.key: due for due in loan.dues}
     loan.tranches = [Tranche(date.fromisoformat(t[0]), *t[1:]) for t in state["tranches"]]
     loan.receipts = {r[0]: Receipt(r[1], r[2], r[3], date.fromisoformat(r[4]), *r[5:]) for r in state["receipts"]}
-    loan.in_flight = {f[0]: InFlight(f[1], f[2], f[3], datetime.fromisoformat(f[4]), f[5]) for f in state["in_flight"]}
+    loan.in_flight = {f[0]: InFlight(*f[1:4], datetime.fromisoformat(f[4]), *f[5:]) for f in state["in_flight"]}
     loan.opportunities = {
         number: Opportunity(attempt, datetime.fromisoformat(at) if at else None)
         for number, attempt, at in state["opportunities"]

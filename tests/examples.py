@@ -80,7 +80,7 @@ def a_loan_in_arrears(*, dpd: int = 45, **asked: Any) -> Story:
 
 def a_loan_at_its_last_row(*, months: int = 1, **asked: Any) -> Story:
     """All but the last payment is done; of one instalment unless said otherwise: Rs. 1,00,000 + 1,500, due 5 Feb."""
-    return a_loan_without_mandate(months=months, **asked)
+    return a_loan(**{"mandate": {}, "months": months, **asked})
 
 
 def a_closed_loan(**asked: Any) -> Story:

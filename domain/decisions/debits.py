@@ -7,9 +7,10 @@ from datetime import date, datetime
 
 from domain import commands as c
 from domain import events as e
-from domain.allocation import allocate, allocate_with_excess
+from domain.allocation import allocate_with_excess
 from domain.calendar import ist_day
 from domain.decisions.rules import Rules, percent_of
+from domain.decisions.standing import apply_excess, instruct_refund
 from domain.events import LoanEvent
 from domain.failures import SOFT, Diagnosis
 from domain.loan import Loan, Row
@@ -50,15 +51,6 @@ def gst_in_fee(loan: Loan, fee_paise: int) -> int:
     gross = sum(fee.total_paise for fee in with_rows)
     gst = sum(fee.gst_paise for fee in with_rows)
     return fee_paise * gst // gross if gross else 0
-
-
-def apply_excess(loan: Loan, value_on: date) -> Iterator[LoanEvent]:
-    """Use what is held for the borrower on what is owed now."""
-    if loan.excess_paise == 0:
-        return
-    lines, left = allocate(loan, loan.excess_paise)
-    if lines:
-        yield e.ExcessApplied(value_on=value_on.isoformat(), paise=loan.excess_paise - left, lines=lines)
 
 
 def amount_to_ask(loan: Loan, number: int) -> int:
@@ -121,7 +113,7 @@ def notify_debit(loan: Loan, row: Row, debit_at: datetime) -> Iterator[LoanEvent
     """Tell the borrower ahead of the debit."""
     yield e.DebitNotified(
         number=row.number,
-        attempt=1,
+        attempt=loan.attempts.get(row.number, 0) + 1,
         amount_paise=row.total,
         debit_at=debit_at.isoformat(),
         rail=loan.mandate["rail"],
@@ -164,6 +156,7 @@ def record_success(loan: Loan, command: c.RecordDebitSuccess, now: datetime, rul
         bank=command.bank,
         lines=lines_for(loan, command.amount_paise),
     )
+    yield from send_back(loan, command.amount_paise)
     if not debit:
         why = f"it had been reported as {known}" if known else "Qist had not asked for it"
         yield e.CaseOpened(
@@ -172,7 +165,7 @@ def record_success(loan: Loan, command: c.RecordDebitSuccess, now: datetime, rul
             reason=f"{command.instruction_id} succeeded although {why}",
             number=number,
         )
-    elif command.amount_paise < asked:
+    elif command.amount_paise < asked and loan.stage == "active":
         partial = Diagnosis("partial", SOFT, "retry_after_funds", "less was collected than asked for", False)
         yield from what_next(loan, number, attempt, partial, now, rules)
 
@@ -186,6 +179,12 @@ def lines_for(loan: Loan, paise: int) -> list[e.Line]:
             return [{"for": "recovery", "paise": paise}]
         case _:
             return allocate_with_excess(loan, paise)
+
+
+def send_back(loan: Loan, paise: int) -> Iterator[LoanEvent]:
+    """Money that came after the end goes back (servicing rule 16)."""
+    if loan.stage in ("closed", "cancelled"):
+        yield from instruct_refund(loan, paise, "it came after the loan was closed")
 
 
 def numbers_of(loan: Loan, instruction_id: str) -> tuple[int, int]:
@@ -223,6 +222,8 @@ def record_failure(loan: Loan, command: c.RecordDebitFailure, now: datetime, rul
         raise Refused(Refusal.instruction_unknown, "/instruction_id", instruction_id=command.instruction_id)
     diagnosis = rules.codes.diagnose(command.rail, command.code)
     if diagnosis.pending:
+        if debit.pending == command.code:
+            raise Repeated
         yield e.DebitPending(
             instruction_id=command.instruction_id,
             number=debit.number,
@@ -279,7 +280,9 @@ def bounce_charge(loan: Loan, number: int, code: str, now: datetime, rules: Rule
 def what_next(
     loan: Loan, number: int, attempt: int, diagnosis: Diagnosis, now: datetime, rules: Rules
 ) -> Iterator[LoanEvent]:
-    """Record when the debit is tried again, or that a person takes over."""
+    """Record when the debit is tried again, or that a person takes over; nothing where nothing is owed any more."""
+    if loan.payable_paise() == 0:
+        return
     decision = next_attempt(
         rules.product_of(loan), diagnosis, attempt, row_of(loan, number).due_on, loan.salary_day, now
     )

@@ -9,7 +9,7 @@ from domain import commands as c
 from domain import events as e
 from domain.allocation import allocate, undo
 from domain.calendar import ist_day
-from domain.decisions.debits import check_money, lines_for, what_next
+from domain.decisions.debits import check_money, lines_for, send_back, what_next
 from domain.decisions.preclosure import preclose_with, quote_total
 from domain.decisions.rules import Rules
 from domain.decisions.terms_change import reamortise
@@ -45,6 +45,7 @@ def receive(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) 
         yield from prepay(loan, command, now, rules)
     else:
         yield received(loan, command, lines_for(loan, command.amount_paise))
+        yield from send_back(loan, command.amount_paise)
 
 
 def received(loan: Loan, command: c.ReceivePayment, lines: list[e.Line]) -> e.PaymentReceived:
@@ -108,25 +109,26 @@ def reverse(loan: Loan, command: c.ReverseReceipt, now: datetime, rules: Rules) 
         raise Refused(
             Refusal.reversal_amount_differs, "/amount_paise", booked=receipt.amount, sent=command.amount_paise
         )
-    if receipt.directed or loan.closing == "preclosed" or loan.stage == "written_off":
+    undoable = loan.excess_paise + sum(due.paid for due in loan.dues)  # the rest was sent back to the borrower
+    if receipt.directed or loan.closing == "preclosed" or loan.stage == "written_off" or receipt.amount > undoable:
         raise Refused(Refusal.reversal_needs_a_person, "/reference", reference=command.reference)
+    lines = undo(loan, receipt.amount)
     yield e.ReceiptReversed(
         reference=reference_of(loan, receipt),
         amount_paise=receipt.amount,
         value_on=command.value_on.isoformat(),
         source=receipt.source,
         reason=command.reason,
-        lines=undo(loan, receipt.amount),
+        lines=lines,
     )
     if loan.stage == "closed":
         yield e.Reopened(on=ist_day(now).isoformat(), reason=f"receipt {command.reference} was taken back")
-    if receipt.source == "debit" and loan.stage == "active":
-        yield from retry_reversed(loan, receipt, now, rules)
+    if loan.stage == "active":
+        yield from ask_again(loan, max((line["number"] for line in lines if "number" in line), default=0), now, rules)
 
 
 def find_receipt(loan: Loan, command: c.ReverseReceipt) -> Receipt:
-    found = loan.receipt(command.instruction_id) if command.instruction_id else None
-    found = found or loan.receipt(command.reference)
+    found = loan.receipt(command.source, command.instruction_id) or loan.receipt(command.source, command.reference)
     if found is None:
         raise Refused(Refusal.receipt_unknown, "/gateway_reference", reference=command.reference)
     return found
@@ -138,9 +140,9 @@ def reference_of(loan: Loan, receipt: Receipt) -> str:
     return key.partition(":")[2]
 
 
-def retry_reversed(loan: Loan, receipt: Receipt, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
-    """A reversed debit is a late failure: decide on the next attempt as for one without funds."""
-    parts = reference_of(loan, receipt).rsplit(":", 2)
-    if len(parts) == 3 and parts[1].isdigit() and any(row.number == int(parts[1]) for row in loan.rows):
-        reversed_late = Diagnosis("reversed", SOFT, "retry_after_funds", "the debit was reversed", False)
-        yield from what_next(loan, int(parts[1]), int(parts[2]), reversed_late, now, rules)
+def ask_again(loan: Loan, number: int, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """What a reversal has opened again is asked for like money that was not there, unless it is being asked for."""
+    asked_for = number in loan.opportunities or any(debit.number == number for debit in loan.in_flight.values())
+    if number and loan.mandate and not asked_for:
+        diagnosis = Diagnosis("reversed", SOFT, "retry_after_funds", "a receipt was reversed", False)
+        yield from what_next(loan, number, loan.attempts.get(number, 0), diagnosis, now, rules)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
 from domain import events as e
+from domain.allocation import allocate
 from domain.calendar import day_end, ist_day
 from domain.decisions.rules import Rules
 from domain.events import LoanEvent
@@ -28,9 +29,10 @@ def last_day_end(now: datetime) -> date:
 
 
 def stand(loan: Loan, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
-    """Whatever follows from the state alone: the loan ends, or its delinquency moves."""
+    """Whatever follows from the state alone: money held is used, the loan ends, or its delinquency moves."""
     if loan.stage != "active":
         return
+    yield from apply_excess(loan, ist_day(now))
     if (
         loan.due_rows
         and loan.next_row is None
@@ -42,6 +44,15 @@ def stand(loan: Loan, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
         yield from close(loan, now)
     else:
         yield from delinquency(loan, now, rules)
+
+
+def apply_excess(loan: Loan, value_on: date) -> Iterator[LoanEvent]:
+    """Use what is held for the borrower on what is owed now."""
+    if loan.excess_paise == 0:
+        return
+    lines, left = allocate(loan, loan.excess_paise)
+    if lines:
+        yield e.ExcessApplied(value_on=value_on.isoformat(), paise=loan.excess_paise - left, lines=lines)
 
 
 def close(loan: Loan, now: datetime) -> Iterator[LoanEvent]:

@@ -94,5 +94,5 @@ def next_payday(today: date, salary_day: int) -> date:
 
 
 def step(table: tuple[int, ...], attempt: int) -> int:
-    """The entry for an attempt (1-based); the last one goes on."""
-    return table[min(attempt, len(table)) - 1]
+    """The entry for an attempt (1-based; before any, the first); the last one goes on."""
+    return table[min(max(attempt, 1), len(table)) - 1]
