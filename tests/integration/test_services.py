@@ -184,6 +184,7 @@ class TestBroker:
             await ApacheKafka(data_dir=data_dir).start()
 
 
+@pytest.mark.broker
 class TestServices:
     async def test_both_run_inside_the_block_and_neither_after_it(self, data_dir: Path):
         settings = Settings(data_dir=data_dir, postgres_port=free_port(), broker_port=free_port())

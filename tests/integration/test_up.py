@@ -22,6 +22,7 @@ from adapters.system import Role, follow, system
 from tests.eventually import eventually
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.broker
 
 
 def a_role(name: str, *, after_ready: str = "time.sleep(600)") -> Role:
