@@ -50,11 +50,10 @@ class Vault:
 
     def __init__(self, master: bytes) -> None:
         self._master = AESGCM(master)
-        self._keys: dict[str, AESGCM] = {}
 
     async def store(self, connection: asyncpg.Connection[Any], secrets: Sequence[Secret], now: datetime) -> None:
         """Write secrets, each as the next version of its token."""
-        await self._load_keys(connection, {secret.borrower_id for secret in secrets}, now)
+        keys = await self._keys(connection, sorted({secret.borrower_id for secret in secrets}), now)
         newest = {
             row["token"]: row["version"]
             for row in await connection.fetch(
@@ -65,7 +64,7 @@ class Vault:
         rows: list[tuple[Any, ...]] = []
         for secret in secrets:
             newest[secret.token] = version = newest.get(secret.token, 0) + 1
-            sealed = seal(self._keys[secret.borrower_id], orjson.dumps(secret.content), secret.token)
+            sealed = seal(keys[secret.borrower_id], orjson.dumps(secret.content), secret.token)
             rows.append((secret.token, version, secret.borrower_id, sealed, now))
         await connection.copy_records_to_table(
             "vault", records=rows, columns=["token", "version", "borrower_id", "ciphertext", "stored_at"]
@@ -87,29 +86,36 @@ class Vault:
 
     async def erase(self, connection: asyncpg.Connection[Any], borrower_id: str) -> None:
         """Destroy the borrower's key and what it sealed."""
-        self._keys.pop(borrower_id, None)
         await connection.execute("DELETE FROM vault_keys WHERE borrower_id = $1", borrower_id)
         await connection.execute("DELETE FROM vault WHERE borrower_id = $1", borrower_id)
 
-    async def _load_keys(self, connection: asyncpg.Connection[Any], borrowers: set[str], now: datetime) -> None:
-        """Have a key for each borrower, made where there is none.
+    async def _keys(
+        self, connection: asyncpg.Connection[Any], borrowers: Sequence[str], now: datetime
+    ) -> dict[str, AESGCM]:
+        """A key for each borrower, made where there is none. Read anew each time: an erasure destroys keys.
 
-        Two engines may meet on one borrower with two loans: the first key stored wins, and both read it back.
+        The rows stay locked, in one order, until the transaction ends. A borrower's loans live in several partitions,
+        and their writers would otherwise both write the same version of a token.
         """
-        missing = [borrower for borrower in borrowers if borrower not in self._keys]
-        if not missing:
-            return
-        made = [(borrower, seal(self._master, AESGCM.generate_key(256), borrower), now) for borrower in sorted(missing)]
-        await connection.executemany(
-            "INSERT INTO vault_keys (borrower_id, wrapped_key, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            made,
-        )
-        for row in await connection.fetch("SELECT * FROM vault_keys WHERE borrower_id = ANY($1)", missing):
-            self._keys[row["borrower_id"]] = AESGCM(unseal(self._master, row["wrapped_key"], row["borrower_id"]))
+        found = await self._lock(connection, borrowers)
+        missing = [borrower for borrower in borrowers if borrower not in found]
+        if missing:
+            made = [(borrower, seal(self._master, AESGCM.generate_key(256), borrower), now) for borrower in missing]
+            await connection.executemany(
+                "INSERT INTO vault_keys (borrower_id, wrapped_key, created_at) VALUES ($1, $2, $3)"
+                " ON CONFLICT DO NOTHING",  # another engine may have been faster: then its key is the one
+                made,
+            )
+            found |= await self._lock(connection, missing)
+        return found
 
-    def forget_keys(self) -> None:
-        """After a transaction that failed: keys that it made were never stored."""
-        self._keys.clear()
+    async def _lock(self, connection: asyncpg.Connection[Any], borrowers: Sequence[str]) -> dict[str, AESGCM]:
+        rows = await connection.fetch(
+            "SELECT borrower_id, wrapped_key FROM vault_keys WHERE borrower_id = ANY($1)"
+            " ORDER BY borrower_id FOR NO KEY UPDATE",
+            borrowers,
+        )
+        return {known: AESGCM(unseal(self._master, wrapped, known)) for known, wrapped in rows}
 
 
 def seal(key: AESGCM, plain: bytes, bound_to: str) -> bytes:
