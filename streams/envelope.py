@@ -9,6 +9,7 @@ from datetime import datetime
 Headers = Sequence[tuple[str, bytes | None]]
 
 CONTENT_TYPE = ("content-type", b"application/json")
+LONGEST_HEADER = 500
 SPEC_VERSION = ("ce_specversion", b"1.0")
 
 
@@ -23,11 +24,20 @@ class Record:
     headers: tuple[tuple[str, bytes | None], ...]
     value: bytes | None
 
+    @property
+    def size(self) -> int:
+        """All its bytes."""
+        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + headers + len(self.value or b"")
+
     def header(self, name: str) -> str:
-        """A header as text; empty when absent. The last one of a name wins."""
+        """A header as text; empty when absent. The last one of a name wins.
+
+        Shortened, and without NUL: it goes into columns and headers of our own, and may not be what stops us.
+        """
         for known, value in reversed(self.headers):
             if known == name and value is not None:
-                return value.decode("utf-8", "replace")
+                return value[:LONGEST_HEADER].decode("utf-8", "replace").replace("\0", "\ufffd")
         return ""
 
 

@@ -18,12 +18,17 @@ from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, 
 from domain import commands as c
 from domain.calendar import ist_day
 from domain.refusals import Refusal, Refused
-from streams.envelope import Record
+from streams.envelope import LONGEST_HEADER, Record
 from streams.topics import COMMANDS, DEBIT_OUTCOMES, DISBURSALS, MANDATE_OUTCOMES, PAYMENTS, PAYOUT_OUTCOMES
 
 LoanId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Paise = Annotated[int, Field(strict=True, ge=0, le=10**15)]
+LARGEST_BYTES = 900_000
+"""No message is so large; one that is could not be sent on, as brokers take a megabyte with all its headers."""
 Reference = Annotated[str, Field(min_length=1, max_length=200)]
+Day = Annotated[date, Field(strict=True)]
+"""`YYYY-MM-DD`: a bare number is no date, whatever else it could be taken for."""
+Instant = Annotated[AwareDatetime, Field(strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +109,8 @@ class Mandate(Part):
     umrn: str | None = None
     status: Literal["active", "pending", "paused", "cancelled", "rejected", "expired"] = "active"
     max_amount_paise: Paise | None = None
-    valid_from: date | None = None
-    valid_until: date | None = None
+    valid_from: Day | None = None
+    valid_until: Day | None = None
     bank: str = ""
     gateway: str = "sponsor-bank"
     account: Account = Account()
@@ -185,8 +190,8 @@ class DisbursalRequested(Inbound):
 class Outcome(Inbound):
     """What a gateway says, and when it happened there."""
 
-    at: AwareDatetime
-    value_on: date | None = None
+    at: Instant
+    value_on: Day | None = None
     gateway_reference: str | None = None
     gateway: str = ""
     rail: str = ""
@@ -330,8 +335,8 @@ class PaymentReceived(Inbound):
     payment_reference: Reference
     amount_paise: Paise
     method: Method
-    value_on: date
-    at: AwareDatetime | None = None
+    value_on: Day
+    at: Instant | None = None
     intent: Intent = "dues"
     choice: Literal["reduce_tenure", "reduce_emi"] = "reduce_tenure"
 
@@ -350,8 +355,8 @@ class PaymentReversed(Inbound):
     TYPE = "gateway.payment.reversed.v1"
     payment_reference: Reference
     amount_paise: Paise | None = None
-    value_on: date | None = None
-    at: AwareDatetime
+    value_on: Day | None = None
+    at: Instant
     message: str = ""
 
     def command(self) -> c.Command:
@@ -370,13 +375,13 @@ class PaymentReversed(Inbound):
 class ServicingCommand(Inbound):
     command_id: Reference
     requested_by: str = ""
-    requested_at: AwareDatetime | None = None
+    requested_at: Instant | None = None
     reason: str = ""
 
 
 class Restructure(ServicingCommand):
     TYPE = "servicing.restructure.v1"
-    effective_on: Annotated[date, Field(validation_alias=AliasChoices("effective_on", "effective_from", "from"))]
+    effective_on: Annotated[Day, Field(validation_alias=AliasChoices("effective_on", "effective_from", "from"))]
     instalments: Annotated[int, Field(strict=True, ge=1, le=3660)] | None = None
     instalment_paise: Paise | None = None
     annual_rate_percent: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,8})?$")] | None = None
@@ -399,7 +404,7 @@ class RecordPayment(ServicingCommand):
     payment_reference: Reference
     amount_paise: Paise
     method: Method
-    value_on: date
+    value_on: Day
     intent: Intent = "dues"
     choice: Literal["reduce_tenure", "reduce_emi"] = "reduce_tenure"
 
@@ -431,7 +436,7 @@ class RecordRecovery(RecordPayment):
 
 class QuotePreclosure(ServicingCommand):
     TYPE = "servicing.quote-preclosure.v1"
-    on: date | None = None
+    on: Day | None = None
 
     def command(self) -> c.Command:
         return c.QuotePreclosure(command_id=self.command_id, on=self.on)
@@ -469,7 +474,7 @@ class Waive(ServicingCommand):
 
 class PauseCollection(ServicingCommand):
     TYPE = "servicing.pause-collection.v1"
-    until: date
+    until: Day
 
     def command(self) -> c.Command:
         return c.PauseCollection(command_id=self.command_id, until=self.until, reason=self.reason)
@@ -578,13 +583,22 @@ def understand(record: Record) -> Message:
     validate = MODELS.get((record.topic, kind))
     if validate is None:
         raise Refused(Refusal.unknown_type, "/headers/ce_type", topic=record.topic, type=kind[:100])
+    value = record.value or b""
+    if record.size > LARGEST_BYTES:
+        raise Refused(Refusal.malformed, because=f"it is larger than {LARGEST_BYTES} bytes")
     try:
-        body = validate(record.value or b"")
+        body = validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         pointer = "".join(f"/{part}" for part in first["loc"])
         refusal = Refusal.loan_id_invalid if first["loc"] == ("loan_id",) else Refusal.malformed
         raise Refused(refusal, pointer, because=first["msg"]) from None
+    if b"\\u0000" in value and (pointer := nul_in(body.model_dump())) is not None:
+        raise Refused(Refusal.malformed, pointer, because="no text may hold the character U+0000")
+    try:
+        command, secrets = body.command(), body.secrets()
+    except (OverflowError, TypeError, ValueError):  # a number or an instant that nothing of ours can hold
+        raise Refused(Refusal.malformed, because="a value is out of all range") from None
     identity = record.header("ce_id") or f"{record.topic}:{record.partition}:{record.offset}"
     command_id = requested_by = ""
     if isinstance(body, ServicingCommand):
@@ -593,10 +607,22 @@ def understand(record: Record) -> Message:
         record=record,
         loan_id=body.loan_id,
         type=kind,
-        command=body.command(),
+        command=command,
         causation_id=identity,
         correlation_id=record.header("qist_correlation_id") or identity,
-        actor=requested_by or record.header("ce_source") or record.topic,
-        secrets=body.secrets(),
+        actor=requested_by[:LONGEST_HEADER] or record.header("ce_source") or record.topic,
+        secrets=secrets,
         command_id=command_id,
     )
+
+
+def nul_in(body: Any, pointer: str = "") -> str | None:
+    """Where a text holds NUL, which PostgreSQL cannot store: a JSON pointer."""
+    if isinstance(body, str):
+        return pointer if "\0" in body else None
+    parts = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list | tuple) else ()
+    for name, part in parts:
+        found = pointer if isinstance(name, str) and "\0" in name else nul_in(part, f"{pointer}/{name}")
+        if found is not None:
+            return found
+    return None
