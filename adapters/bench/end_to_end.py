@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import median
 from typing import Any
 
 import asyncpg
@@ -49,7 +50,7 @@ async def measure(settings: Settings, count: int, bursts: int, paced_seconds: in
         try:
             await bench.book()
             rates = [await bench.burst(month) for month in range(1, bursts + 1)]
-            steady = sorted(rates)[len(rates) // 2]
+            steady = median(rates)
             latency = await bench.paced(bursts + 1, steady / 2, paced_seconds)
         finally:
             await bench.close()

@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "projector": ("adapters.cli.projector:projector", "The read models, kept up to date from the event log."),
     "streams": ("adapters.cli.streams:streams", "Borrower updates to their loans, and payment insights."),
     "api": ("adapters.cli.api:api", "The HTTP API, the webhooks and the live page."),
+    "bench": ("adapters.cli.bench:bench", "How fast Qist is here, beside the stock pieces, in one run."),
     "demo": ("adapters.cli.demo:demo", "A year of simulated loans in minutes, with a summary that reconciles."),
     "topics create": ("adapters.cli.admin:create", "Make the topics that are missing on the broker."),
     "db migrate": ("adapters.cli.admin:migrate", "Bring the database up to date."),
