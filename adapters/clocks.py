@@ -8,6 +8,7 @@ import asyncpg
 
 from adapters.settings import Settings
 from streams.clock import IST, Clock, SimulatedClock, SystemClock
+from streams.ports import LogUnreachable
 
 
 class SteppedClock:
@@ -19,7 +20,10 @@ class SteppedClock:
         self._now = datetime.min.replace(tzinfo=UTC)
 
     async def refresh(self) -> None:
-        stepped = await self._pool.fetchval("SELECT now FROM simulated_clock")
+        try:
+            stepped = await self._pool.fetchval("SELECT now FROM simulated_clock")
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
+            raise LogUnreachable(repr(error)) from error
         if stepped is not None:
             self._now = stepped.astimezone(IST)
 

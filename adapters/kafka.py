@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from adapters.settings import Settings
+
+IDENTITY_SECONDS = 5
+"""How often we ask whether the cluster is still the same."""
 
 
 def client_options(settings: Settings, role: str) -> dict[str, Any]:
@@ -25,6 +31,20 @@ async def cluster_identity(settings: Settings, role: str) -> str:
     await admin.start()
     try:
         return (await admin.describe_cluster())["cluster_id"] or "unnamed"
+    finally:
+        await admin.close()
+
+
+async def another_cluster(settings: Settings, role: str, known: str) -> None:
+    """Return when another cluster than the known one answers."""
+    admin = AIOKafkaAdminClient(**client_options(settings, role))
+    await admin.start()
+    try:
+        while True:
+            await asyncio.sleep(IDENTITY_SECONDS)
+            with suppress(KafkaError):  # away for a moment, as brokers are
+                if (await admin.describe_cluster())["cluster_id"] not in (known, None):
+                    return
     finally:
         await admin.close()
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
+from aiokafka.errors import KafkaError
 
 from domain import commands as c
 from domain import snapshot
@@ -157,6 +158,10 @@ class Engine:
             log.warning("the database is out of reach: starting again from the log", error=str(error))
             self._start_again()
             await asyncio.sleep(0.5)
+        except KafkaError as error:
+            log.warning("the broker is out of reach: starting again from the log", error=repr(error))
+            self._start_again()
+            await asyncio.sleep(0.5)
 
     async def _turn(self) -> None:
         await self._clock.refresh()
@@ -167,6 +172,8 @@ class Engine:
         now = self._clock.now()
         wakeups = await self._due(now)
         if not records and not wakeups:
+            if self._agenda_stale:
+                await self._remember_due([])
             await self._note_published()
             return
         started = time.perf_counter()
@@ -174,6 +181,7 @@ class Engine:
         await self._decide(batch)
         if batch.reroutes:
             await self._publisher.reroute(batch.reroutes)
+            self._crash_at("after reroute")
         await self._commit(batch)
         self._on_batch(batch, time.perf_counter() - started)
         await self._note_progress(batch)
@@ -254,37 +262,40 @@ class Engine:
         part = batch.parts.get(partition.number)
         return part.position if part else partition.position
 
-    def _understand(self, record: Record) -> Message | tuple[Record, Refused]:
+    def _understand(self, record: Record) -> Message | DeadLetter:
         try:
             return understand(record)
         except Refused as refused:
-            return record, refused
+            return dead_letter(record, "", refused)
+        except Exception as error:
+            log.error("a defect: the record is set aside", topic=record.topic, offset=record.offset, error=repr(error))
+            return DeadLetter(record, "", "defect", repr(error), "")
 
-    async def _released(self, messages: Sequence[Message]) -> dict[str, list[Message]]:
+    async def _released(self, messages: Sequence[Message]) -> dict[str, list[Message | DeadLetter]]:
         """Parked messages of loans that are booked in this batch."""
-        released: dict[str, list[Message]] = {}
+        released: dict[str, list[Message | DeadLetter]] = {}
         for message in messages:
             number = partition_of(message.loan_id, self._partition_count)
             partition = self._partitions.get(number)
             if isinstance(message.command, c.BookLoan) and partition and message.loan_id in partition.parked:
-                records = await self._log.parked_of(number, message.loan_id, self._cluster_id)
-                released[message.loan_id] = [understand(record) for record in records]
+                records = await self._log.parked_of(number, message.loan_id, list(TOPIC_ORDER))
+                released[message.loan_id] = [self._understand(record) for record in records]
         return released
 
     def _decide_all(
         self,
         batch: Batch,
-        understood: Sequence[Message | tuple[Record, Refused]],
-        released: dict[str, list[Message]],
+        understood: Sequence[Message | DeadLetter],
+        released: dict[str, list[Message | DeadLetter]],
     ) -> None:
         for item in sorted(understood, key=topic_order):
-            record = item.record if isinstance(item, Message) else item[0]
+            record = item.record
             if record.partition not in self._partitions:
                 continue  # revoked meanwhile: its next owner will read it
             here = self._part(batch, record.partition)
             here.offsets[record.topic] = max(here.offsets.get(record.topic, 0), record.offset + 1)
-            if not isinstance(item, Message):
-                set_aside(here, record, "", item[1])
+            if isinstance(item, DeadLetter):
+                set_aside(here, item)
                 continue
             owner = partition_of(item.loan_id, self._partition_count)
             if owner != record.partition:
@@ -295,8 +306,11 @@ class Engine:
             if isinstance(item.command, c.BookLoan) and item.loan_id in self._partitions[owner].loans:
                 for waiting in released.pop(item.loan_id, ()):
                     here.tally.unparked += 1
-                    here.unparked.append(waiting.record)
-                    self._apply(batch, here, waiting)
+                    here.unparked.append((item.loan_id, waiting.record))
+                    if isinstance(waiting, DeadLetter):  # it was understood when it was parked, by an older version
+                        set_aside(here, waiting)
+                    else:
+                        self._apply(batch, here, waiting)
                 batch.released.add(item.loan_id)
         for number, loan_id in batch.wakeups:
             if number in self._partitions:
@@ -315,9 +329,7 @@ class Engine:
         record = message.record
         culprit = record.topic, record.partition, record.offset
         if culprit in self._defects:
-            letter = DeadLetter(record, message.loan_id, "defect", self._defects[culprit], "")
-            part.dead_letters.append(letter)
-            part.tally.dead_lettered += 1
+            set_aside(part, DeadLetter(record, message.loan_id, "defect", self._defects[culprit], ""))
             return
         loans = self._partitions[part.partition].loans
         held = loans.get(message.loan_id)
@@ -342,7 +354,7 @@ class Engine:
             if message.command_id:
                 part.tally.applied += 1
             else:
-                set_aside(part, record, message.loan_id, error)
+                set_aside(part, dead_letter(record, message.loan_id, error))
         except Exception as error:
             raise Defect(culprit, error) from error
         if held is not None:
@@ -437,7 +449,7 @@ class Engine:
             self._partitions[part.partition].parked -= batch.released
         await self._remember_due(parts)
         self._forget_surplus()
-        self._crash_at("after publish")
+        self._crash_at("after hand-over")
 
     async def _remember_due(self, parts: Sequence[Part]) -> None:
         """The earliest moment that the agenda holds. It is asked only after its earliest rows were taken."""
@@ -472,14 +484,17 @@ class Engine:
             await self._inbox.note_progress({number: part.offsets for number, part in batch.parts.items()})
 
 
-def topic_order(item: Message | tuple[Record, Refused]) -> int:
-    record = item.record if isinstance(item, Message) else item[0]
-    return TOPIC_ORDER[record.topic]
+def topic_order(item: Message | DeadLetter) -> int:
+    return TOPIC_ORDER[item.record.topic]
 
 
-def set_aside(part: Part, record: Record, loan_id: str, refused: Refused) -> None:
+def dead_letter(record: Record, loan_id: str, refused: Refused) -> DeadLetter:
+    return DeadLetter(record, loan_id, refused.refusal.value, refused.sentence(), refused.field)
+
+
+def set_aside(part: Part, letter: DeadLetter) -> None:
     """A record that cannot be applied is kept whole, with the reason."""
-    part.dead_letters.append(DeadLetter(record, loan_id, refused.refusal.value, refused.sentence(), refused.field))
+    part.dead_letters.append(letter)
     part.tally.dead_lettered += 1
 
 

@@ -7,13 +7,15 @@ awaits would race with the fetcher, and its exceptions are swallowed by the clie
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from streams.envelope import Record
 
@@ -95,21 +97,32 @@ class KafkaInbox(ConsumerRebalanceListener):
         return frozenset(self._unclaimed)
 
     async def open(self, offsets: Mapping[int, Mapping[str, int]]) -> None:
-        """Start reading claimed partitions, each topic from its stored offset, else from the earliest record."""
-        assigned = self._consumer.assignment()
-        parts = [part for part in self._parts(offsets) if part in assigned]
+        """Start reading claimed partitions, each topic from its stored offset, else from the earliest record.
+
+        Any of them may be revoked while we wait, and even be assigned again: such a one stays unclaimed, since the
+        engine is about to let it go.
+        """
+        parts = [part for part in self._parts(offsets) if self._is_wanted(part)]
         unknown = [part for part in parts if part.topic not in offsets[part.partition]]
-        if unknown:
-            await self._consumer.seek_to_beginning(*unknown)
+        try:
+            if unknown:
+                await self._consumer.seek_to_beginning(*unknown)
+        except IllegalStateError:
+            return  # revoked at this very moment
+        parts = [part for part in parts if self._is_wanted(part)]
         for part in parts:
             offset = offsets[part.partition].get(part.topic)
             if offset is not None:
                 self._consumer.seek(part, offset)
-        still = {part for part in parts if part in self._consumer.assignment()}
-        if still:
-            self._consumer.resume(*still)
-        self._ready |= {part.partition for part in still} & self._unclaimed
-        self._unclaimed -= set(offsets)
+        if parts:
+            self._consumer.resume(*parts)
+        claimed = {part.partition for part in parts}
+        self._ready |= claimed
+        self._unclaimed -= claimed
+
+    def _is_wanted(self, part: TopicPartition) -> bool:
+        number = part.partition
+        return number in self._unclaimed and number not in self._revoked and part in self._consumer.assignment()
 
     def close(self, partitions: Collection[int]) -> None:
         """Stop reading partitions until they are claimed again."""
@@ -124,7 +137,7 @@ class KafkaInbox(ConsumerRebalanceListener):
     async def poll(self, wait_ms: int) -> list[Record]:
         """Records of claimed partitions, in order within each topic and partition."""
         if not self._ready:
-            await asyncio.sleep(wait_ms / 1000)
+            await self._stay(wait_ms)
             return []
         try:
             fetched = await self._consumer.getmany(timeout_ms=wait_ms, max_records=self._batch_size)
@@ -141,6 +154,15 @@ class KafkaInbox(ConsumerRebalanceListener):
             if part.partition in self._ready
             for found in records
         ]
+
+    async def _stay(self, wait_ms: int) -> None:
+        """Wait with nothing to read. A member that never asks is put out of its group after some minutes, and would
+        not be there when another one dies; what it gets is not ours yet, and is read again once it is."""
+        began = time.monotonic()
+        if self._fixed is None:
+            with suppress(TimeoutError, KafkaError):
+                await asyncio.wait_for(self._consumer.getmany(timeout_ms=wait_ms), wait_ms / 1000)
+        await asyncio.sleep(max(0.0, wait_ms / 1000 - (time.monotonic() - began)))
 
     async def note_progress(self, offsets: Mapping[int, Mapping[str, int]]) -> None:
         """Tell Kafka, too, for its lag tools; the truth stays in PostgreSQL."""

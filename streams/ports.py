@@ -96,7 +96,7 @@ class Part:
     results: dict[str, Result] = field(default_factory=dict[str, Result])
     dead_letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
     parked: list[tuple[str, Record]] = field(default_factory=list[tuple[str, Record]])
-    unparked: list[Record] = field(default_factory=list[Record])
+    unparked: list[tuple[str, Record]] = field(default_factory=list[tuple[str, Record]])
     secrets: list[Secret] = field(default_factory=list[Secret])
     snapshots: list[tuple[str, int, int, bytes, bytes]] = field(
         default_factory=list[tuple[str, int, int, bytes, bytes]]
@@ -117,7 +117,9 @@ class Log(Protocol):
         """The loans that exist, by id."""
         ...
 
-    async def parked_of(self, partition: int, loan_id: str, cluster_id: str) -> list[Record]: ...
+    async def parked_of(self, partition: int, loan_id: str, topics: Sequence[str]) -> list[Record]:
+        """What waits for a loan: as it came, and what came in one batch by its topic's rank in `topics`."""
+        ...
 
     async def due(self, partitions: Collection[int], now: datetime, limit: int) -> list[tuple[int, str]]: ...
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
+from aiokafka.errors import MessageSizeTooLargeError
 
 from streams.envelope import Record
 from streams.outbound import Told, told, with_secret
-from streams.ports import Claim, EventRow, Log
+from streams.ports import Claim, DeadLetter, EventRow, Log
 from streams.topics import DEAD_LETTERS
 
 log = structlog.get_logger("publisher")
@@ -48,12 +49,19 @@ class Cursor:
 class Publisher:
     """One per engine process; follows the partitions that the engine has claimed."""
 
-    def __init__(self, new_producer: Callable[[], Producer], events: Log) -> None:
+    def __init__(
+        self,
+        new_producer: Callable[[], Producer],
+        events: Log,
+        crash_at: Callable[[str], None] = lambda point: None,
+    ) -> None:
         self._new_producer = new_producer
         self._producer: Producer | None = None
         self._log = events
+        self._crash_at = crash_at
         self._cursors: dict[int, Cursor] = {}
         self._work = asyncio.Event()
+        self._starting = asyncio.Lock()
         self._letters = True
         self.sent = 0
 
@@ -104,7 +112,7 @@ class Publisher:
                 key=record.key,
                 partition=owner,
                 headers=[
-                    *((name, value) for name, value in record.headers if value is not None),
+                    *record.headers,
                     ("qist_rerouted_from", f"{record.topic}:{record.partition}:{record.offset}".encode()),
                 ],
             )
@@ -138,7 +146,11 @@ class Publisher:
             await self._publish_chunk()
         if self._letters:
             self._letters = False
-            await self._publish_dead_letters()
+            try:
+                await self._publish_dead_letters()
+            except BaseException:
+                self._letters = True
+                raise
 
     async def close(self) -> None:
         if self._producer is not None:
@@ -168,7 +180,9 @@ class Publisher:
             )
             for partition, record in records
         ]
+        self._crash_at("amid publishing")
         await asyncio.gather(*futures)
+        self._crash_at("after acknowledgement")
         self.sent += len(futures)
         for cursor, rows in slices:
             cursor.published = rows[-1][1]
@@ -182,32 +196,16 @@ class Publisher:
     async def _publish_dead_letters(self) -> None:
         producer = await self._ready()
         while letters := await self._log.unpublished_dead_letters(list(self._cursors)):
-            futures = [
-                await producer.send(
-                    DEAD_LETTERS.name,
-                    key=letter.record.key,
-                    value=letter.record.value,
-                    headers=[
-                        *((name, value) for name, value in letter.record.headers if value is not None),
-                        ("qist_reason", letter.reason.encode()),
-                        ("qist_detail", letter.detail.encode()),
-                        ("qist_field", letter.field.encode()),
-                        ("qist_topic", letter.record.topic.encode()),
-                        ("qist_partition", str(letter.record.partition).encode()),
-                        ("qist_offset", str(letter.record.offset).encode()),
-                    ],
-                )
-                for _, letter in letters
-            ]
-            await asyncio.gather(*futures)
+            await asyncio.gather(*(send_letter(producer, letter) for _, letter in letters))
             await self._log.dead_letters_published([identifier for identifier, _ in letters])
 
     async def _ready(self) -> Producer:
-        if self._producer is None:
-            producer = self._new_producer()
-            await producer.start()
-            self._producer = producer
-        return self._producer
+        async with self._starting:  # the engine and our own loop may ask for it at once, and it is to be one
+            if self._producer is None:
+                producer = self._new_producer()
+                await producer.start()
+                self._producer = producer
+            return self._producer
 
     async def _reset(self) -> None:
         """A new producer, and nothing believed that was not acknowledged."""
@@ -219,3 +217,25 @@ class Publisher:
                 await asyncio.wait_for(producer.stop(), 5)
             except Exception as error:
                 log.warning("the old producer did not stop", error=repr(error))
+
+
+async def send_letter(producer: Producer, letter: DeadLetter) -> None:
+    """The record byte for byte, and why it was set aside. Without its value where the broker does not take so much:
+    the table has it whole, and one such record must not hold up all others."""
+    record = letter.record
+    headers = [
+        *record.headers,
+        ("qist_reason", letter.reason.encode()),
+        ("qist_detail", letter.detail.encode()),
+        ("qist_field", letter.field.encode()),
+        ("qist_topic", record.topic.encode()),
+        ("qist_partition", str(record.partition).encode()),
+        ("qist_offset", str(record.offset).encode()),
+    ]
+    # The client sends no record that has neither key nor value; an empty value is as near as it gets.
+    value = b"" if record.key is None and record.value is None else record.value
+    try:
+        await (await producer.send(DEAD_LETTERS.name, key=record.key, value=value, headers=headers))
+    except MessageSizeTooLargeError:
+        told = [*headers[-6:], ("qist_left_out", b"key, value and headers are too large; see the table")]
+        await (await producer.send(DEAD_LETTERS.name, key=None, value=b"", headers=told))

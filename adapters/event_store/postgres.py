@@ -8,7 +8,7 @@ partition's row, which also covers batches without events.
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -35,9 +35,10 @@ EVENTS = ", ".join(EVENT_COLUMNS)
 class PostgresLog:
     """`streams.ports.Log` on a pool of connections."""
 
-    def __init__(self, pool: asyncpg.Pool, vault: Vault) -> None:
+    def __init__(self, pool: asyncpg.Pool, vault: Vault, crash_at: Callable[[str], None] = lambda point: None) -> None:
         self._pool = pool
         self._vault = vault
+        self._crash_at = crash_at
 
     # --- taking over -----------------------------------------------------------------------------------------
 
@@ -117,12 +118,14 @@ class PostgresLog:
             held[row["loan_id"]].due_at = row["due_at"]
         return held
 
-    async def parked_of(self, partition: int, loan_id: str, cluster_id: str) -> list[Record]:
-        """A loan's parked messages in the order in which they came."""
+    async def parked_of(self, partition: int, loan_id: str, topics: Sequence[str]) -> list[Record]:
+        """A loan's parked messages as they came; those of one moment in the order that a batch gives their topics."""
         rows = await self._fetch(
-            "SELECT * FROM parked WHERE partition = $1 AND loan_id = $2 ORDER BY parked_at, topic, source_offset",
+            "SELECT * FROM parked WHERE partition = $1 AND loan_id = $2"
+            " ORDER BY parked_at, array_position($3::text[], topic), source_partition, source_offset",
             partition,
             loan_id,
+            list(topics),
         )
         return [record_from(row) for row in rows]
 
@@ -167,6 +170,8 @@ class PostgresLog:
             asyncpg.InterfaceError,
             asyncpg.PostgresConnectionError,
             asyncpg.OperatorInterventionError,
+            asyncpg.TransactionRollbackError,  # a deadlock: whoever lost it tries again
+            asyncpg.InsufficientResourcesError,
         ) as error:
             raise LogUnreachable(repr(error)) from error
 
@@ -209,9 +214,6 @@ class PostgresLog:
                 if error.table_name == "events":
                     raise FencedOff(f"position taken: {error.detail}") from error
                 raise
-            except BaseException:
-                self._vault.forget_keys()
-                raise
 
     async def _move_positions(self, connection: Connection, parts: Sequence[Part], owner: str) -> None:
         moved = await connection.fetch(
@@ -243,6 +245,7 @@ class PostgresLog:
         events = [row for part in parts for row in part.events]
         if events:
             await connection.copy_records_to_table("events", records=events, columns=EVENT_COLUMNS)
+            self._crash_at("after copy")
         await self._write_agenda(connection, parts)
         offsets = [(part.partition, topic, offset) for part in parts for topic, offset in part.offsets.items()]
         if offsets:
@@ -325,10 +328,14 @@ class PostgresLog:
                 " headers, value, parked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
                 [(*row, now) for row in parked],
             )
-        taken = [(part.partition, r.topic, r.partition, r.offset) for part in parts for r in part.unparked]
+        taken = [
+            (part.partition, loan_id, r.topic, r.partition, r.offset) for part in parts for loan_id, r in part.unparked
+        ]
         if taken:
+            # By loan, since a record of another one may have the same place on an earlier cluster.
             await connection.executemany(
-                "DELETE FROM parked WHERE partition = $1 AND topic = $2 AND source_partition = $3 AND source_offset = $4",
+                "DELETE FROM parked WHERE partition = $1 AND loan_id = $2 AND topic = $3 AND source_partition = $4"
+                " AND source_offset = $5",
                 taken,
             )
         letters = [
@@ -347,7 +354,10 @@ class PostgresLog:
 
 def source_of(record: Record, cluster_id: str) -> tuple[Any, ...]:
     """A record byte for byte, and where it stood."""
-    headers = [[name, None if value is None else base64.b64encode(value).decode()] for name, value in record.headers]
+    headers = [
+        [name.replace("\0", "\ufffd"), None if value is None else base64.b64encode(value).decode()]
+        for name, value in record.headers
+    ]
     return record.topic, record.partition, record.offset, cluster_id, record.key, headers, record.value
 
 

@@ -9,18 +9,19 @@ import socket
 from collections.abc import Callable
 from uuid import uuid4
 
+import asyncpg
 import structlog
 
 from adapters.clocks import clock_of
 from adapters.database import connect_pool
 from adapters.event_store.postgres import PostgresLog
 from adapters.house import load_rules
-from adapters.kafka import client_options, cluster_identity, new_producer
+from adapters.kafka import another_cluster, client_options, cluster_identity, new_producer
 from adapters.readiness import announce_ready
 from adapters.settings import Settings
 from adapters.vault import Vault, master_key
 from streams.engine import Batch, Engine
-from streams.inbox import KafkaInbox
+from streams.inbox import HoleInTheLog, KafkaInbox
 from streams.publisher import Publisher
 from streams.topics import INBOUND
 
@@ -31,42 +32,63 @@ async def run_engine(settings: Settings, stop: asyncio.Event, *, partitions: lis
     """Serve the engine's partitions (those named, else its share of the group's) until `stop`."""
     pool = await connect_pool(settings.database_dsn(), name="engine", size=settings.database_pool_size)
     try:
-        vault = Vault(
-            master_key(settings.vault_key.get_secret_value() if settings.vault_key else None, settings.data_dir)
-        )
-        events = PostgresLog(pool, vault)
-        publisher = Publisher(lambda: new_producer(settings, "engine"), events)
-        inbox = KafkaInbox(
-            topics=[topic.name for topic in INBOUND],
-            group=settings.engine_group,
-            client_options=client_options(settings, "engine"),
-            partitions=partitions,
-            instance=settings.instance,
-            session_timeout_ms=settings.session_timeout_ms,
-            batch_size=settings.batch_size,
-        )
-        engine = Engine(
-            inbox=inbox,
-            events=events,
-            publisher=publisher,
-            clock=clock_of(settings, pool),
-            rules=load_rules(),
-            partition_count=settings.partitions,
-            cluster_id=await cluster_identity(settings, "engine"),
-            owner=f"{settings.instance or socket.gethostname()}:{os.getpid()}:{uuid4().hex[:6]}",
-            wait_ms=settings.batch_wait_ms,
-            crash_at=crash_points(),
-            on_batch=report_batch,
-            on_claimed=announce_ready,
-        )
-        await inbox.start()
-        try:
-            await engine.run(stop)
-        finally:
-            await inbox.stop()
-            await publisher.close()
+        while not stop.is_set():
+            cluster = await cluster_identity(settings, "engine")
+            await serve(settings, stop, pool, cluster, partitions)
     finally:
         await pool.close()
+
+
+async def serve(
+    settings: Settings, stop: asyncio.Event, pool: asyncpg.Pool, cluster: str, partitions: list[int] | None
+) -> None:
+    """Until `stop`, or until another cluster answers in this one's place: its offsets mean nothing to that."""
+    crash_at = crash_points()
+    master = settings.vault_key.get_secret_value() if settings.vault_key else None
+    events = PostgresLog(pool, Vault(master_key(master, settings.data_dir)), crash_at)
+    publisher = Publisher(lambda: new_producer(settings, "engine"), events, crash_at)
+    inbox = KafkaInbox(
+        topics=[topic.name for topic in INBOUND],
+        group=settings.engine_group,
+        client_options=client_options(settings, "engine"),
+        partitions=partitions,
+        instance=settings.instance,
+        session_timeout_ms=settings.session_timeout_ms,
+        batch_size=settings.batch_size,
+    )
+    engine = Engine(
+        inbox=inbox,
+        events=events,
+        publisher=publisher,
+        clock=clock_of(settings, pool),
+        rules=load_rules(),
+        partition_count=settings.partitions,
+        cluster_id=cluster,
+        owner=f"{settings.instance or socket.gethostname()}:{os.getpid()}:{uuid4().hex[:6]}",
+        wait_ms=settings.batch_wait_ms,
+        crash_at=crash_at,
+        on_batch=report_batch,
+        on_claimed=announce_ready,
+    )
+    await inbox.start()
+    replaced = asyncio.create_task(another_cluster(settings, "engine", cluster))
+    running = asyncio.create_task(engine.run(stop))
+    try:
+        await asyncio.wait({running, replaced}, return_when=asyncio.FIRST_COMPLETED)
+        if replaced.done():
+            replaced.result()
+            log.warning("the broker was replaced: starting again from its first record", was=cluster)
+        else:
+            running.result()
+    except HoleInTheLog:  # the likely sign of a new and still emptier cluster
+        if await cluster_identity(settings, "engine") == cluster:
+            raise
+    finally:
+        running.cancel()
+        replaced.cancel()
+        await asyncio.gather(running, replaced, return_exceptions=True)
+        await inbox.stop()
+        await publisher.close()
 
 
 def report_batch(batch: Batch, seconds: float) -> None:
