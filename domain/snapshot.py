@@ -66,7 +66,9 @@ def load(loan_id: str, state_bytes: bytes) -> Loan:
     loan.due_by_key = {due.key: due for due in loan.dues}
     loan.tranches = [Tranche(date.fromisoformat(t[0]), *t[1:]) for t in state["tranches"]]
     loan.receipts = {r[0]: Receipt(r[1], r[2], r[3], date.fromisoformat(r[4]), *r[5:]) for r in state["receipts"]}
-    loan.in_flight = {f[0]: InFlight(*f[1:4], datetime.fromisoformat(f[4]), *f[5:]) for f in state["in_flight"]}
+    loan.in_flight = {
+        f[0]: InFlight(f[1], f[2], f[3], datetime.fromisoformat(f[4]), f[5], f[6]) for f in state["in_flight"]
+    }
     loan.opportunities = {
         number: Opportunity(attempt, datetime.fromisoformat(at) if at else None)
         for number, attempt, at in state["opportunities"]

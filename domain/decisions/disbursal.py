@@ -210,8 +210,9 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
         )
     else:
         raise Refused(Refusal.instruction_unknown, "/instruction_id", instruction_id=instruction_id)
+    what = "refund" if instruction_id in loan.refunds else "payout"
     yield e.CaseOpened(
         case_id=f"{loan.id}:case:{loan.cases + 1}",
-        kind="payout-returned" if command.returned else "payout-failed",
+        kind=f"{what}-returned" if command.returned else f"{what}-failed",
         reason=f"{command.code} {command.reason}".strip(),
     )

@@ -74,30 +74,34 @@ def prepay(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -
     """Arrears first; what is left reduces principal, and the rest of the schedule is made anew (servicing rule 15)."""
     lines, left = allocate(loan, command.amount_paise)
     possible = loan.principal_not_due() if loan.next_row else 0
-    if left == 0 or left >= possible:
+    # The instalment can be kept only where it is one: other methods spread what is left over the same rows.
+    choice = command.prepay_choice if loan.terms["interest_method"] == "reducing" else "reduce_emi"
+    obstacle = "all of it went to arrears" if left == 0 else "it is not below the principal: ask for a quote"
+    schedule = None
+    if 0 < left < possible:
+        try:
+            schedule = reamortise(
+                loan,
+                effective_on=max(command.value_on, ist_day(now)),
+                principal=possible - left,
+                interest_base=possible,
+                reason="part-prepayment",
+                instalment_paise=loan.instalment_paise if choice == "reduce_tenure" else None,
+            )
+        except Refused as refused:
+            obstacle = refused.sentence()
+    if schedule is None:  # the money is real all the same
         yield received(loan, command, lines_for(loan, command.amount_paise))
-        yield e.CaseOpened(
-            case_id=f"{loan.id}:case:{loan.cases + 1}",
-            kind="prepayment-not-possible",
-            reason="all of it went to arrears" if left == 0 else "it is not below the principal: ask for a quote",
-        )
+        yield e.CaseOpened(case_id=f"{loan.id}:case:{loan.cases + 1}", kind="prepayment-not-possible", reason=obstacle)
         return
     yield received(loan, command, [*lines, {"for": "prepayment", "paise": left}])
     yield e.PrincipalPrepaid(
         amount_paise=left,
         value_on=command.value_on.isoformat(),
-        choice=command.prepay_choice,
+        choice=choice,
         reference=command.reference,
     )
-    keep_instalment = command.prepay_choice == "reduce_tenure"
-    yield reamortise(
-        loan,
-        effective_on=max(command.value_on, ist_day(now)),
-        principal=possible - left,
-        interest_base=possible,
-        reason="part-prepayment",
-        instalment_paise=loan.instalment_paise if keep_instalment else None,
-    )
+    yield schedule
 
 
 def reverse(loan: Loan, command: c.ReverseReceipt, now: datetime, rules: Rules) -> Iterator[LoanEvent]:

@@ -11,9 +11,10 @@ from domain.calendar import ist_day
 from domain.decisions.debits import fall_due
 from domain.decisions.rules import Rules, percent_of
 from domain.decisions.terms_change import accrued_interest
+from domain.decisions.upkeep import live, once
 from domain.events import LoanEvent
 from domain.loan import Loan, Row
-from domain.refusals import Refusal, Refused, Repeated
+from domain.refusals import Refusal, Refused
 
 
 def quote_parts(loan: Loan, on: date, rules: Rules) -> dict[str, int]:
@@ -45,10 +46,8 @@ def quote_total(loan: Loan, on: date, rules: Rules) -> int:
 
 def quote(loan: Loan, command: c.QuotePreclosure, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Say what closes the loan, until when that holds, and what a day more costs."""
-    if command.command_id in loan.command_ids:
-        raise Repeated
-    if loan.stage != "active":
-        raise Refused(Refusal.loan_closed if loan.closed_on else Refusal.loan_not_disbursed)
+    once(loan, command.command_id)
+    live(loan)
     on = command.on or ist_day(now)
     if on < ist_day(now):
         raise Refused(Refusal.effective_date_not_ahead, "/on", on=on)

@@ -10,13 +10,15 @@ from typing import Any
 
 from domain import commands as c
 from domain import events as e
-from domain.calendar import ist_day
+from domain.calendar import ist_day, year_fraction
 from domain.decisions.rules import Rules
+from domain.decisions.upkeep import live, once
 from domain.events import LoanEvent
 from domain.loan import Loan
-from domain.money import round_ratio
-from domain.refusals import Refusal, Refused, Repeated
-from domain.schedule import build_schedule, interest_for_days
+from domain.money import round_ratio, round_to_unit
+from domain.periods import Rates, Span
+from domain.refusals import Refusal, Refused
+from domain.schedule import build_schedule
 from domain.terms import Terms, TermsError
 
 
@@ -44,10 +46,18 @@ def accrued_interest(loan: Loan, principal_paise: int, on: date) -> int:
     if terms.interest_method == "flat":
         days = (ahead[0].due_on - since).days
         return carried + round_ratio(row_interest * (on - since).days, days, terms.rounding_mode)
-    by_days = interest_for_days(
-        principal_paise, terms.annual_rate_percent, since, on, terms.day_count, terms.rounding_mode
-    )
-    return carried + min(by_days, row_interest)
+    rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
+    days = (Span(since, on, year_fraction(terms.day_count, since, on)),)
+    later = [part for part in loan.tranches[1:] if part.status == "settled" and since < part.on <= on]
+    exact = (principal_paise - sum(part.amount for part in later)) * rates.factor(days)
+    exact += sum(part.amount * rates.factor(days, after=part.on) for part in later)
+    return carried + min(round_to_unit(exact, terms.rounding_mode), row_interest)
+
+
+def rate_on(terms: Terms, day: date) -> Decimal:
+    """The rate in force after a day, in percent a year."""
+    begun = [change.annual_rate_percent for change in terms.rate_changes if change.from_day <= day]
+    return begun[-1] if begun else terms.annual_rate_percent
 
 
 def reamortise(
@@ -73,7 +83,7 @@ def reamortise(
     terms = replace(
         old,
         principal_paise=principal,
-        annual_rate_percent=Decimal(annual_rate_percent) if annual_rate_percent else old.annual_rate_percent,
+        annual_rate_percent=Decimal(annual_rate_percent) if annual_rate_percent else rate_on(old, effective_on),
         instalments=instalments or len(replaced),
         disburse_on=effective_on,
         schedule_starts_on=None,
@@ -82,8 +92,10 @@ def reamortise(
         instalment_paise=instalment_paise,
         instalment_fixed=instalment_paise is not None,
         moratorium_instalments=0,
-        tranches=(),
-        rate_changes=(),
+        tranches=tuple(part for part in old.tranches if part.on > effective_on),
+        rate_changes=()
+        if annual_rate_percent
+        else tuple(change for change in old.rate_changes if change.from_day > effective_on),
         fees=(),
         broken_period="add_to_first" if old.interest_method == "reducing" else old.broken_period,
     )
@@ -92,13 +104,16 @@ def reamortise(
     except TermsError as error:
         raise Refused(Refusal.terms_invalid, error.field, because=error.message) from error
     accrued = accrued_interest(loan, interest_base, effective_on)
+    fees = {row.number: row.fee for row in replaced}
     rows: list[dict[str, Any]] = [row.dump() for row in kept]
     for index, row in enumerate(schedule.rows):
         told = row.to_dict()
         told["number"] = first.number + index
         if index == 0:
             told["interest_paise"] += accrued
-            told["total_paise"] += accrued
+        # Fees that wait for a row stay with it, or fall due with the last.
+        told["fee_paise"] = fees.pop(told["number"], 0) if row is not schedule.rows[-1] else sum(fees.values())
+        told["total_paise"] = told["principal_paise"] + told["interest_paise"] + told["fee_paise"]
         rows.append(told)
     return e.EmiScheduled(
         schedule_version=loan.schedule_version + 1,
@@ -114,10 +129,8 @@ def reamortise(
 
 def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """New tenure, instalment or rate from a day on; arrears may join the principal, penal charges never (rule 17)."""
-    if command.command_id in loan.command_ids:
-        raise Repeated
-    if loan.stage != "active":
-        raise Refused(Refusal.loan_closed if loan.closed_on else Refusal.loan_not_disbursed)
+    once(loan, command.command_id)
+    live(loan)
     changes = {
         name: value
         for name, value in (
@@ -143,7 +156,9 @@ def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules)
         principal=not_due + capitalised + arrears,
         interest_base=not_due,
         reason="restructure",
-        **changes,
+        instalments=command.instalments,
+        instalment_paise=command.instalment_paise,
+        annual_rate_percent=command.annual_rate_percent,
     )
     yield e.Restructured(
         effective_on=command.effective_on.isoformat(),

@@ -451,5 +451,3 @@ def test_a_debit_that_fails_after_closure_costs_nothing() -> None:
     story = given(a_loan_at_its_last_row(mandate={**MANDATE, "max_amount_paise": rupees("2,00,000")}))
     story.when(on("5 Feb 09:00"), payment("1,01,500")).when(on("5 Feb 15:00"), debit_failed())
     story.then(a(DebitFailed)).and_the_loan(state="closed", payable="0")
-
-
