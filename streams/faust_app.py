@@ -7,11 +7,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 from faust.auth import SASLCredentials, SSLCredentials
 
+from streams.faust_ends import Consumer
 from streams.faust_records import Table, Topics
 from streams.insights import OUTCOMES, add_insights
 from streams.los_sync import add_los_sync
@@ -66,6 +67,7 @@ def build_app(plan: StreamsPlan) -> faust.App:
         consumer_group_instance_id=plan.instance,
         producer_acks=-1,
         producer_linger=0.005,
+        producer_max_batch_size=256 * 1024,
         # 20 minutes by default: much too long to find out that a record's effects cannot be sent.
         producer_request_timeout=30.0,
         processing_guarantee="at_least_once",
@@ -81,6 +83,7 @@ def build_app(plan: StreamsPlan) -> faust.App:
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
+    cast(Any, app.transport).Consumer = Consumer
     topics = Topics(app)
     add_los_sync(app, topics, plan.partitions)
     add_insights(app, topics, plan.partitions)
@@ -133,15 +136,17 @@ class CommitWatch:
         self.still = 0
         """Looks in a row at which something was behind and no commit had moved."""
 
-    def look(self) -> int:
-        """Records that are read or waiting and not committed."""
+    async def look(self) -> int:
+        """Records of our partitions that are on the broker and not committed; what has expired there does not count."""
         consumer: Any = self._app.consumer
         consumed = {topic.name for topic in CONSUMED}
-        committed, behind = {}, 0
-        for tp in consumer.assignment():
-            if tp.topic in consumed:
-                committed[tp] = consumer._committed_offset[tp] or 0
-                behind += max(0, (consumer.highwater(tp) or 0) - committed[tp])
+        ours = [tp for tp in consumer.assignment() if tp.topic in consumed]
+        if not ours:
+            self.still = 0
+            return 0
+        firsts, ends = await consumer.earliest_offsets(*ours), await consumer.reported_ends(*ours)
+        committed = {tp: max(consumer._committed_offset[tp] or 0, firsts.get(tp) or 0) for tp in ours}
+        behind = sum(max(0, (ends.get(tp) or 0) - committed[tp]) for tp in ours)
         moved = committed != self._last
         self._last = committed
         self.still = self.still + 1 if behind and not moved else 0

@@ -18,10 +18,9 @@ how old it is. `attempts` are those whose outcome is known; `hour` is the hour i
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -249,11 +248,11 @@ def add_insights(app: faust.App, topics: Topics, partitions: int) -> None:
         insights.rebuild(assigned(app, OUTCOMES))
 
     async def tell() -> None:
-        receipts = [
-            topics[PAYMENT_INSIGHTS].send_soon(key=key.encode(), value=body, headers=headers, partition=partition)
-            for key, headers, body, partition in insights.changes()
-        ]
-        await asyncio.gather(*receipts)  # raises, and so stops the worker, rather than leave readers with old rates
+        work = Work(topics, 0, datetime.now(UTC))
+        for key, headers, body, partition in insights.changes():
+            work.send(PAYMENT_INSIGHTS, key.encode(), body, headers, partition)
+        await work.dispatch()
+        await work.settle()  # raises, and so stops the worker, rather than leave readers with old rates
 
     counts.on_recover(rebuild)
     app.timer(interval=TELL_SECONDS, on_leader=False, name="insights.tell")(tell)

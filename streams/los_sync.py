@@ -13,7 +13,6 @@ Every command's id follows from the update's and the loan's, so that sending twi
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -130,6 +129,9 @@ def add_los_sync(app: faust.App, topics: Topics, partitions: int) -> None:
         now = datetime.now(UTC)
         works = {partition: Work(topics, partition, now) for partition in assigned(app, UPDATES)}
         sync.forget(now, works)
-        await asyncio.gather(*(work.settle() for work in works.values()))
+        for work in works.values():
+            await work.dispatch()
+        for work in works.values():
+            await work.settle()
 
     app.timer(interval=FORGET_SECONDS, on_leader=False, name="los-sync.forget")(forget)

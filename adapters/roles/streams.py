@@ -39,7 +39,10 @@ async def run_streams(settings: Settings, stop: asyncio.Event) -> None:
     app = build_app(plan)
     log.info("starting", broker=plan.bootstrap, partitions=plan.partitions, topics_made=len(made))
 
+    restored = asyncio.Event()
+
     def ready() -> None:
+        restored.set()
         announce_ready()
         log.info("ready", seconds=round(time.monotonic() - began, 1))
 
@@ -47,8 +50,9 @@ async def run_streams(settings: Settings, stop: asyncio.Event) -> None:
     watch = CommitWatch(app)
     try:
         while not (await asyncio.wait({running}, timeout=LOOK_SECONDS))[0]:
-            behind = watch.look()
-            log.log(20 if behind else 10, "commits", behind=behind)
+            behind = await watch.look() if restored.is_set() else 0
+            if behind:
+                log.info("commits", behind=behind)
             if watch.still >= STILL_LOOKS:
                 seconds = round(STILL_LOOKS * LOOK_SECONDS)
                 raise StreamsFailed(f"{behind} records are waiting and nothing was committed for {seconds} s")

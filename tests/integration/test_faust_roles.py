@@ -14,6 +14,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from faust.types import TP
 
 from adapters.kafka_admin import create_topics
 from adapters.processes import ChildProcess
@@ -21,6 +22,7 @@ from adapters.readiness import VARIABLE, Ear
 from adapters.settings import Settings
 from streams.envelope import headers_for
 from streams.faust_app import CONSUMED, GROUP
+from streams.faust_ends import ends_of
 from streams.topics import (
     BORROWER_LOANS,
     COMMANDS,
@@ -44,6 +46,7 @@ class Streams:
     bootstrap: str
     data_dir: Path
     partitions: int = PARTITIONS
+    program: tuple[str, ...] = ("-m", "adapters.cli.main", "streams")
     child: ChildProcess = field(init=False)
 
     async def start(self) -> None:
@@ -59,7 +62,7 @@ class Streams:
     def spawn(self, address: str = "") -> None:
         self.child = ChildProcess(
             name="streams",
-            command=(sys.executable, "-m", "adapters.cli.main", "streams"),
+            command=(sys.executable, *self.program),
             log=self.data_dir / "logs" / "streams.log",
             environment={
                 "QIST_KAFKA_BOOTSTRAP": self.bootstrap,
@@ -112,7 +115,7 @@ class Wire:
         """Return when the role has committed all that was sent: then it is done, and will not be done again."""
         consumed = [TopicPartition(topic.name, number) for topic in CONSUMED for number in range(PARTITIONS)]
         ends = await self.consumer.end_offsets(consumed)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 committed = await self.admin.list_consumer_group_offsets(GROUP, partitions=consumed)
                 done = {place: offset.offset for place, offset in committed.items()}
@@ -120,7 +123,7 @@ class Wire:
                     return
                 await asyncio.sleep(0.1)
 
-    async def until(self, topic: Topic, wanted: Callable[[Any], bool], count: int = 1, seconds: float = 20) -> list:
+    async def until(self, topic: Topic, wanted: Callable[[Any], bool], count: int = 1, seconds: float = 60) -> list:
         """The records of a topic that are wanted, once there are that many."""
         async with asyncio.timeout(seconds):
             while True:
@@ -134,14 +137,19 @@ class Wire:
             self.seen.extend(records)
 
     async def commands(self, loan: str, count: int = 1) -> dict[str, dict]:
-        """A loan's commands by their types and ids, once there are that many. The same one may come twice."""
+        """The last command of each type that a loan got, once there are that many."""
+        bodies = await self.all_commands(loan, count)
+        return {body["type"].removeprefix("servicing.").removesuffix(".v1"): body for body in bodies}
+
+    async def all_commands(self, loan: str, count: int) -> list[dict]:
+        """A loan's commands, once there are that many. The same one may come twice."""
         key = loan.encode()
         while len(found := {header(record, "ce_id"): record for record in self.of(COMMANDS, key)}) < count:
             await self.until(COMMANDS, lambda record: record.key == key, len(self.of(COMMANDS, key)) + 1)
         assert {record.partition for record in found.values()} == {partition_of(loan, PARTITIONS)}
         bodies = [{"type": header(record, "ce_type"), **orjson.loads(record.value)} for record in found.values()]
         assert all(body["command_id"] in found and body["loan_id"] == loan for body in bodies)
-        return {body["type"].removeprefix("servicing.").removesuffix(".v1"): body for body in bodies}
+        return bodies
 
     def of(self, topic: Topic, key: bytes) -> list[Any]:
         return [record for record in self.seen if record.topic == topic.name and record.key == key]
@@ -164,7 +172,7 @@ def header(record: Any, name: str) -> str:
 async def wire(bootstrap: str) -> AsyncIterator[Wire]:
     await create_topics(Settings(partitions=PARTITIONS), bootstrap)
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="latest")
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=5)
     await consumer.start()
     await producer.start()
     watched = (COMMANDS, DEAD_LETTERS, PAYMENT_INSIGHTS)
@@ -376,12 +384,56 @@ async def test_work_that_a_killed_worker_had_not_committed_is_done_by_the_next(s
     assert (await wire.commands(loan, 20))["update-borrower"]["salary_day"] == 19
 
 
+async def test_the_end_of_a_partition_is_known_also_behind_a_batch(bootstrap: str, wire: Wire, uid: str):
+    topic = Topic(f"ends-{uid}", "any", partitions=2)
+    await create_topics(Settings(), bootstrap, [topic])
+    places = (TP(topic.name, 0), TP(topic.name, 1))
+    client = {"bootstrap_servers": bootstrap}
+    assert await ends_of(client, places) == {places[0]: 0, places[1]: 0}
+    for size in (1, 10):
+        sent = [await wire.producer.send(topic.name, b"value", partition=1) for _ in range(size)]
+        await asyncio.gather(*sent)
+    assert await ends_of(client, places) == {places[0]: 0, places[1]: 11}
+
+
 async def test_sigterm_ends_it_in_order(streams: Streams):
     loop = asyncio.get_running_loop()
     began = loop.time()
     await streams.child.stop()
     assert streams.child.exit_status == 0
     assert loop.time() - began < 5
+
+
+DEFECTIVE = """
+import streams.los_sync as module
+from adapters.cli.main import main
+
+understand = module.understand_update
+
+def stumble(record, sent_at):
+    if b"poison" in record.value:
+        raise RuntimeError("a defect of ours")
+    return understand(record, sent_at)
+
+module.understand_update = stumble
+main(["streams"])
+"""
+
+
+async def test_a_defect_stops_it_and_nothing_is_lost(streams: Streams, wire: Wire, uid: str, tmp_path: Path):
+    assert not streams.child.running
+    borrower, loan = f"B-{uid}", f"LN-{uid}"
+    await wire.loan(borrower, loan)
+    defective = Streams(streams.bootstrap, tmp_path, program=("-c", DEFECTIVE))
+    await defective.start()
+    await wire.update(borrower, language="hi")
+    await wire.update(borrower, name="poison")
+    await wire.update(borrower, language="bn")
+    assert await defective.child.wait() == 1
+    assert "a defect of ours" in defective.child.last_lines()
+    await streams.start()
+    poison = [update for update in await wire.all_commands(loan, 3) if update.get("name") == "poison"]
+    assert poison
 
 
 async def test_what_it_cannot_work_with_ends_it_with_a_reason(bootstrap: str, wire: Wire, tmp_path: Path):

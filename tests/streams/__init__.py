@@ -1,0 +1,1 @@
+"""Tests of what streams does, without a broker."""
