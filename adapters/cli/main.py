@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "parked list": ("adapters.cli.set_aside:list_parked", "Records that wait for a loan that is not known yet."),
     "parked retry": ("adapters.cli.set_aside:retry_parked", "Send them again, as they came."),
     "audit verify": ("adapters.cli.audit:verify", "Hash chains, trial balance, read models: name every flaw."),
+    "send": ("adapters.cli.send:send", "Publish a message as an upstream system or a gateway would."),
     "schedule": (
         "adapters.cli.schedule:schedule",
         "Work out the schedule of a loan from its terms, as JSON.",
