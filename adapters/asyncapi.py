@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from adapters.house import load_rules
+from adapters.plain_yaml import written
 from domain.calendar import IST
 from domain.codec import IDENTITY
 from domain.events import CATALOGUE, LoanEvent
@@ -52,10 +53,7 @@ DESCRIPTIONS: dict[str, str] = {
 
 def page() -> str:
     """The page, as text."""
-    import yaml
-
-    head = "# Made by `make docs` from streams/ and domain/events.py; do not edit.\n"
-    return head + yaml.safe_dump(document(), sort_keys=False, allow_unicode=True, width=120)
+    return written(document(), "Made by `make docs` from streams/, projections/ and domain/events.py; do not edit.")
 
 
 def document() -> Document:
@@ -233,7 +231,7 @@ def tidy(schema: Document) -> Document:
 def schema_of_event(event: type[LoanEvent]) -> Document:
     """`loan_id` and `version` stand in front of an event's own fields."""
     hints = get_type_hints(event)
-    own = [one for one in dataclasses.fields(event) if one.name not in (*IDENTITY, "originator_topic")]
+    own = [one for one in dataclasses.fields(event) if one.name not in IDENTITY]
     properties: Document = {
         "loan_id": {"type": "string"},
         "version": {"type": "integer", "description": "Gapless from 1 per loan."},

@@ -1,4 +1,4 @@
-"""What could not be applied: dead letters (something is wrong with them) and parked records (their loan is unknown yet).
+"""What could not be applied: dead letters (something is wrong with them), parked records (their loan is not known yet).
 
 Both can be listed and sent again, byte for byte, to the topic that they came from and the partition where their loan
 lives. Sending again is harmless: a loan knows what it has done. A record that is refused again is set aside again.
@@ -145,9 +145,7 @@ async def parked_loans(pool: asyncpg.Pool) -> list[str]:
 async def _send_again(connection: Any, sender: Sender, record: Record, loan_id: str) -> dict[str, Any]:
     partitions = await connection.fetchval("SELECT partitions FROM house")
     home = partition_of(loan_id, partitions) if loan_id else _partition_by_key(record, partitions)
-    offset = await sender.send(
-        record.topic, partition=home, key=record.key, value=record.value, headers=record.headers
-    )
+    offset = await sender.send(record.topic, partition=home, key=record.key, value=record.value, headers=record.headers)
     return {"topic": record.topic, "partition": home, "offset": offset, "loan_id": loan_id or None}
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from adapters.http.app import create_app
+from adapters.plain_yaml import written
+
 
 def page() -> str:
     """The page, from the routes and their models."""
-    import yaml
-
-    from adapters.http.app import create_app
-
-    head = "# Made by `make docs` from adapters/http; do not edit.\n"
-    return head + yaml.safe_dump(create_app().openapi(), sort_keys=False, allow_unicode=True, width=120)
+    return written(create_app().openapi(), "Made by `make docs` from adapters/http; do not edit.")
