@@ -325,7 +325,16 @@ class Loan(BaseAggregate[str]):
         return sum(due.unpaid for due in self.open_dues())
 
     def in_flight_paise(self) -> int:
-        return sum(debit.amount for debit in self.in_flight.values())
+        """What is being asked for; of a debit that is never answered, no more than its own instalment still owes, so
+        that it does not stand in the way of the next ones."""
+        return sum(
+            min(debit.amount, self.unpaid_of_row(debit.number)) if debit.overdue else debit.amount
+            for debit in self.in_flight.values()
+        )
+
+    def unpaid_of_row(self, number: int) -> int:
+        dues = (self.due_by_key.get((kind, number)) for kind in ("interest", "principal", "fee"))
+        return sum(due.unpaid for due in dues if due is not None)
 
     def unpaid_of(self, *kinds: str) -> int:
         return sum(due.unpaid for due in self.open_dues() if due.kind in kinds)

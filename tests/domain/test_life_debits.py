@@ -346,6 +346,16 @@ def test_an_outcome_that_does_not_come_in_time_is_a_case_and_asked_for_no_second
     story.when(on("21 Feb"), debit_succeeded()).then(a(DebitSucceeded), a(DelinquencyChanged, dpd=0))
 
 
+def test_a_debit_that_is_never_answered_does_not_stand_in_the_way_of_the_next() -> None:
+    story = given(a_loan()).when(on("5 Mar 12:00"))
+    assert [(debit.number, debit.amount_paise) for debit in story.all(DebitAttempted)] == [
+        (1, rupees(EMI)),
+        (2, rupees(EMI)),
+    ]
+    story.when(on("6 Mar"), payment(EMI)).when(on("9 Mar"), debit_succeeded(2)).when(on("5 Apr 12:00"))
+    assert story.all(DebitAttempted)[-1].amount_paise == rupees(EMI)
+
+
 # --- What is asked for, and what no longer -------------------------------------------------------------------
 
 
