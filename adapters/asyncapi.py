@@ -238,11 +238,13 @@ def schema_of_event(event: type[LoanEvent]) -> Document:
         "timestamp": {"type": "string", "format": "date-time", "description": "When Qist knew (business time)."},
         **{one.name: TypeAdapter(hints[one.name]).json_schema() for one in own},
     }
+    if event.class_version > 1:
+        properties["class_version"] = {"type": "integer", "description": "Of the event's form; absent in the first."}
     optional = {
         one.name
         for one in own
         if one.default is not dataclasses.MISSING or one.default_factory is not dataclasses.MISSING
-    }
+    } | {"class_version"}
     return {
         "type": "object",
         "description": inspect.getdoc(event),
