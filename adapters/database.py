@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import asyncpg
 import orjson
 
@@ -19,7 +17,7 @@ async def connect_pool(dsn: str, *, name: str, size: int = 4, role: str | None =
     )
 
 
-async def decode_json(connection: asyncpg.Connection[Any]) -> None:
+async def decode_json(connection: asyncpg.Connection) -> None:
     """jsonb comes back as Python values, not as text."""
     await connection.set_type_codec(
         "jsonb", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads, schema="pg_catalog"

@@ -51,7 +51,7 @@ class Vault:
     def __init__(self, master: bytes) -> None:
         self._master = AESGCM(master)
 
-    async def store(self, connection: asyncpg.Connection[Any], secrets: Sequence[Secret], now: datetime) -> None:
+    async def store(self, connection: asyncpg.Connection, secrets: Sequence[Secret], now: datetime) -> None:
         """Write secrets, each as the next version of its token."""
         keys = await self._keys(connection, sorted({secret.borrower_id for secret in secrets}), now)
         newest = {
@@ -70,7 +70,7 @@ class Vault:
             "vault", records=rows, columns=["token", "version", "borrower_id", "ciphertext", "stored_at"]
         )
 
-    async def open(self, connection: asyncpg.Connection[Any], tokens: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    async def open(self, connection: asyncpg.Connection, tokens: Iterable[str]) -> dict[str, Mapping[str, Any]]:
         """The newest content of each token; a token whose borrower was erased is left out."""
         rows = await connection.fetch(
             "SELECT DISTINCT ON (v.token) v.token, v.borrower_id, v.ciphertext, k.wrapped_key"
@@ -84,14 +84,12 @@ class Vault:
             opened[row["token"]] = orjson.loads(unseal(key, row["ciphertext"], row["token"]))
         return opened
 
-    async def erase(self, connection: asyncpg.Connection[Any], borrower_id: str) -> None:
+    async def erase(self, connection: asyncpg.Connection, borrower_id: str) -> None:
         """Destroy the borrower's key and what it sealed."""
         await connection.execute("DELETE FROM vault_keys WHERE borrower_id = $1", borrower_id)
         await connection.execute("DELETE FROM vault WHERE borrower_id = $1", borrower_id)
 
-    async def _keys(
-        self, connection: asyncpg.Connection[Any], borrowers: Sequence[str], now: datetime
-    ) -> dict[str, AESGCM]:
+    async def _keys(self, connection: asyncpg.Connection, borrowers: Sequence[str], now: datetime) -> dict[str, AESGCM]:
         """A key for each borrower, made where there is none. Read anew each time: an erasure destroys keys.
 
         The rows stay locked, in one order, until the transaction ends. A borrower's loans live in several partitions,
@@ -109,7 +107,7 @@ class Vault:
             found |= await self._lock(connection, missing)
         return found
 
-    async def _lock(self, connection: asyncpg.Connection[Any], borrowers: Sequence[str]) -> dict[str, AESGCM]:
+    async def _lock(self, connection: asyncpg.Connection, borrowers: Sequence[str]) -> dict[str, AESGCM]:
         rows = await connection.fetch(
             "SELECT borrower_id, wrapped_key FROM vault_keys WHERE borrower_id = ANY($1)"
             " ORDER BY borrower_id FOR NO KEY UPDATE",

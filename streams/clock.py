@@ -30,7 +30,7 @@ class SystemClock:
 
 @dataclass(slots=True)
 class SimulatedClock:
-    """Time that runs `speed` times as fast since `anchor` (real), from `start` (simulated): the same in all processes."""
+    """Time that runs `speed` times as fast since `anchor` (real), from `start` (simulated), alike in all processes."""
 
     start: datetime
     anchor: datetime

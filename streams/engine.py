@@ -12,8 +12,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from random import uniform
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -41,6 +43,10 @@ SNAPSHOT_EVERY = 100
 TOPIC_ORDER = {topic.name: index for index, topic in enumerate(INBOUND)}
 """Topics have no order between them: within a batch, loans are booked before anything else is said of them."""
 AGENDA = "agenda"
+MOST_DEFEATS = 7
+"""So that the longest pause after one is some 6 seconds..."""
+FORGOTTEN_SECONDS = 30.0
+"""... for one who was not left in peace for so long."""
 
 
 class Defect(Exception):
@@ -118,6 +124,8 @@ class Engine:
         self._partitions: dict[int, Partition] = {}
         self._next_due: datetime | None = None
         self._agenda_stale = False
+        self._defeats = 0
+        self._defeated_at = -FORGOTTEN_SECONDS
         self._defects: dict[Culprit, str] = {}
         self._noted_at = 0.0
         self._noted: dict[int, int] = {}
@@ -136,7 +144,9 @@ class Engine:
         publishing = asyncio.create_task(self._publisher.run())
         try:
             while not stop.is_set():
-                await self.turn()
+                if pause := await self.turn():
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), pause)
                 if publishing.done():
                     publishing.result()
         finally:
@@ -146,22 +156,27 @@ class Engine:
                 await asyncio.wait_for(self._publisher.drain(), 30)
                 await self._note_published()
 
-    async def turn(self) -> None:
-        """One turn of the loop: whatever came, whatever is due."""
+    async def turn(self) -> float:
+        """One turn of the loop: whatever came, whatever is due. How long to wait before the next one."""
         try:
             await self._turn()
+            return 0.0
         except FencedOff as fenced:
-            log.warning("another writer has our partitions: starting again from the log", reason=str(fenced))
-            self._start_again()
-            await asyncio.sleep(0.05)
-        except LogUnreachable as error:
-            log.warning("the database is out of reach: starting again from the log", error=str(error))
-            self._start_again()
-            await asyncio.sleep(0.5)
-        except KafkaError as error:
-            log.warning("the broker is out of reach: starting again from the log", error=repr(error))
-            self._start_again()
-            await asyncio.sleep(0.5)
+            why, error, pause = "another writer has our partitions", str(fenced), self._pause_after_defeat()
+        except LogUnreachable as unreachable:
+            why, error, pause = "the database is out of reach", str(unreachable), 0.5
+        except KafkaError as failed:
+            why, error, pause = "the broker is out of reach", repr(failed), 0.5
+        log.warning(f"{why}: starting again from the log", error=error, pause=round(pause, 2))
+        self._start_again()
+        return pause
+
+    def _pause_after_defeat(self) -> float:
+        """Longer each time: two that took from each other without a pause would both get nothing done."""
+        now = time.monotonic()
+        self._defeats = min(self._defeats + 1, MOST_DEFEATS) if now - self._defeated_at < FORGOTTEN_SECONDS else 0
+        self._defeated_at = now
+        return 0.05 * 2**self._defeats * uniform(0.5, 1.5)
 
     async def _turn(self) -> None:
         await self._clock.refresh()
@@ -394,26 +409,12 @@ class Engine:
         for event in held.loan.take_events():
             position += 1
             state = encode(event)
-            head = link(
-                head, part.partition, position, loan_id, event.originator_version, event.TOPIC, state,
+            facts = (
+                part.partition, position, loan_id, event.originator_version, event.TOPIC, state,
                 event.timestamp, batch.now, causation, correlation, actor,
             )  # fmt: skip
-            part.events.append(
-                (
-                    part.partition,
-                    position,
-                    loan_id,
-                    event.originator_version,
-                    event.TOPIC,
-                    state,
-                    event.timestamp,
-                    batch.now,
-                    causation,
-                    correlation,
-                    actor,
-                    head,
-                )  # fmt: skip
-            )
+            head = link(head, *facts)
+            part.events.append((*facts, head))
         held.head, partition.position = head, position
 
     def _plan(self, batch: Batch) -> None:

@@ -102,7 +102,7 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
                 "attempt",
                 instalment="number",
                 present_at="timestamp",
-            ),  # fmt: skip
+            ),
         ),
     ),
     e.Disbursed.TOPIC: (notice("disbursed", "net_paise", "value_on"),),

@@ -12,7 +12,7 @@ from streams.envelope import Record
 from streams.wire import Secret
 
 EventRow = tuple[int, int, str, int, str, bytes, datetime, datetime, str, str, str, bytes]
-"""partition, position, loan_id, version, topic, state, occurred_at, recorded_at, causation, correlation, actor, hash."""
+"""partition, position, loan, version, topic, state, occurred_at, recorded_at, causation, correlation, actor, hash."""
 
 
 class FencedOff(Exception):

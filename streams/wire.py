@@ -273,8 +273,10 @@ class DebitFailed(Outcome):
         )
 
 
-class DebitReversed(Outcome):
+class DebitReversed(Inbound):
     TYPE = "gateway.debit.reversed.v1"
+    at: AwareDatetime
+    value_on: date | None = None
     instruction_id: str = ""
     gateway_reference: Reference
     amount_paise: Paise | None = None
@@ -284,7 +286,7 @@ class DebitReversed(Outcome):
         return c.ReverseReceipt(
             reference=self.gateway_reference,
             amount_paise=self.amount_paise,
-            value_on=self.counted_on(),
+            value_on=self.value_on or ist_day(self.at),
             source="debit",
             reason=self.message,
             instruction_id=self.instruction_id,

@@ -164,7 +164,8 @@ class EndToEnd:
 
     async def _standing(self) -> dict[str, int]:
         row = await self._database.fetchrow(
-            "SELECT sum(applied)::bigint AS applied, sum(position)::bigint AS logged, sum(published)::bigint AS published,"
+            "SELECT sum(applied)::bigint AS applied, sum(position)::bigint AS logged,"
+            " sum(published)::bigint AS published,"
             " (SELECT coalesce(sum(position), 0)::bigint FROM ledger.positions) AS ledger,"
             " (SELECT coalesce(sum(position), 0)::bigint FROM loan_view.positions) AS view FROM partitions"
         )
@@ -172,7 +173,7 @@ class EndToEnd:
 
     async def _until(self, reached: Any, seconds: float = 300) -> None:
         async with asyncio.timeout(seconds):
-            while not reached(await self._standing()):
+            while not reached(await self._standing()):  # noqa: ASYNC110 - another process moves on, not this loop
                 await asyncio.sleep(PROBE_SECONDS)
 
     async def _until_quiet(self) -> None:

@@ -1,7 +1,7 @@
 """(b) The stock pieces put together plainly: a Faust agent, and the library's own PostgreSQL application.
 
-The same aggregate, decisions and outcomes; one message at a time: load the loan, change it, save it. What is left out is
-everything that Qist adds (agenda, ledger, read models, publishing), so the comparison favours the stock pieces.
+The same aggregate, decisions and outcomes; one message at a time: load the loan, change it, save it. What is left
+out is everything that Qist adds (agenda, ledger, read models, publishing), so the comparison favours the stock pieces.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ def application(dsn: str) -> Any:
             "POSTGRES_PASSWORD": place.password or "",
             "ORIGINATOR_ID_TYPE": "text",
         }
-        snapshotting_intervals = None
 
     return Loans()
 

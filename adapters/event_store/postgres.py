@@ -55,7 +55,8 @@ class PostgresLog:
                 cluster_id,
             )
             offsets = await connection.fetch(
-                "SELECT partition, topic, next_offset FROM inbound_offsets WHERE partition = ANY($1) AND cluster_id = $2",
+                "SELECT partition, topic, next_offset FROM inbound_offsets"
+                " WHERE partition = ANY($1) AND cluster_id = $2",
                 wanted,
                 cluster_id,
             )
@@ -81,7 +82,8 @@ class PostgresLog:
         loan_ids = [loan_id for loans in wanted.values() for loan_id in loans]
         async with self._reach() as connection:
             snapshots = await connection.fetch(
-                "SELECT s.loan_id, s.version, s.state, s.hash FROM unnest($1::int[], $2::text[]) AS w (partition, loan_id)"
+                "SELECT s.loan_id, s.version, s.state, s.hash"
+                " FROM unnest($1::int[], $2::text[]) AS w (partition, loan_id)"
                 " JOIN snapshots s USING (partition, loan_id) WHERE s.schema = $3",
                 partitions,
                 loan_ids,
@@ -159,7 +161,7 @@ class PostgresLog:
             return await connection.fetch(query, *arguments)
 
     @asynccontextmanager
-    async def _reach(self) -> AsyncIterator[Connection]:
+    async def _reach(self) -> AsyncIterator[Any]:
         """A connection; whatever says that the server is gone becomes one word that the engine knows."""
         try:
             async with self._pool.acquire() as connection:
@@ -211,8 +213,8 @@ class PostgresLog:
                     await self._move_positions(connection, parts, owner)
                     await self._write(connection, parts, cluster_id, now)
             except asyncpg.UniqueViolationError as error:
-                if error.table_name == "events":
-                    raise FencedOff(f"position taken: {error.detail}") from error
+                if "events" in str(error):
+                    raise FencedOff(f"position taken: {error}") from error
                 raise
 
     async def _move_positions(self, connection: Connection, parts: Sequence[Part], owner: str) -> None:
@@ -361,7 +363,7 @@ def source_of(record: Record, cluster_id: str) -> tuple[Any, ...]:
     return record.topic, record.partition, record.offset, cluster_id, record.key, headers, record.value
 
 
-def record_from(row: Mapping[str, Any]) -> Record:
+def record_from(row: Mapping[str, Any] | asyncpg.Record) -> Record:
     """The record that was set aside, byte for byte."""
     headers = row["headers"] if not isinstance(row["headers"], str) else orjson.loads(row["headers"])
     return Record(

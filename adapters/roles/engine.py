@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from typing import cast
 from uuid import uuid4
 
 import asyncpg
@@ -46,7 +47,7 @@ async def serve(
     crash_at = crash_points()
     master = settings.vault_key.get_secret_value() if settings.vault_key else None
     events = PostgresLog(pool, Vault(master_key(master, settings.data_dir)), crash_at)
-    publisher = Publisher(lambda: new_producer(settings, "engine"), events, crash_at)
+    publisher = Publisher(lambda: cast(Producer, new_producer(settings, "engine")), events, crash_at)
     inbox = KafkaInbox(
         topics=[topic.name for topic in INBOUND],
         group=settings.engine_group,

@@ -200,5 +200,5 @@ class Driver:
                     self._heard[int(partition)] = max(self._heard[int(partition)], int(position))
                     if kind != "loan.preclosure-quoted.v1":
                         continue
-                self._world.hear(kind, orjson.loads(record.value))
+                self._world.hear(kind, orjson.loads(record.value or b"{}"))
         return heard
