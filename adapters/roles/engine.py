@@ -23,7 +23,7 @@ from adapters.settings import Settings
 from adapters.vault import Vault, master_key
 from streams.engine import Batch, Engine
 from streams.inbox import HoleInTheLog, KafkaInbox
-from streams.publisher import Publisher
+from streams.publisher import Producer, Publisher
 from streams.topics import INBOUND
 
 log = structlog.get_logger("engine")
