@@ -22,7 +22,7 @@ from projections.registry import ALL
 from streams import topics as t
 from streams.los_updates import UPDATES as LOS_UPDATES
 from streams.outbound import CONSEQUENCES, Consequence
-from streams.wire import CARRIES, Inbound
+from streams.wire import CARRIES
 
 Document = dict[str, Any]
 
@@ -131,7 +131,7 @@ def operation_name(topic: str, inbound: bool) -> str:
 def messages_of(topic: str) -> Iterable[Document]:
     """The messages of a topic, each once."""
     for model in carried(topic):
-        yield message(model.TYPE, inspect.getdoc(model), REF.format(model=model.__name__))
+        yield message(model.TYPE, model.__doc__, REF.format(model=model.__name__))
     if topic == t.LOAN_EVENTS.name:
         for name, event in CATALOGUE.items():
             yield message(name, inspect.getdoc(event), REF.format(model=name))
@@ -161,7 +161,9 @@ REASONS: Document = {
 
 
 def message(name: str, says: str | None, payload: str | None) -> Document:
-    told: Document = {"name": name, "summary": (says or "").split("\n")[0]}
+    told: Document = {"name": name}
+    if says:
+        told["summary"] = says.split("\n")[0]
     if payload is not None:
         told["traits"] = [{"$ref": "#/components/messageTraits/cloudEvent"}]
         told["payload"] = {"$ref": payload}
@@ -212,7 +214,7 @@ def schemas() -> dict[str, Document]:
     """Inbound models by pydantic, events from their fields, what follows from events by their own functions."""
     models: list[type[BaseModel]] = [model for topic in t.TOPICS for model in carried(topic.name)]
     _, inbound = models_json_schema([(model, "validation") for model in models], ref_template=REF)
-    found: dict[str, Document] = {name: tidy(schema) for name, schema in inbound["$defs"].items()}
+    found: dict[str, Document] = dict(inbound["$defs"])
     found.update({name: schema_of_event(event) for name, event in CATALOGUE.items()})
     for topic in t.TOPICS:
         for kind, causes in consequences(topic.name).items():
@@ -220,12 +222,6 @@ def schemas() -> dict[str, Document]:
             found[kind] = variants[0] if len(variants) == 1 else {"oneOf": variants}
         found.update(rows_told(topic.name))
     return found
-
-
-def tidy(schema: Document) -> Document:
-    """Without the sentence that models inherit from their base."""
-    inherited = schema.get("description") == inspect.getdoc(Inbound)
-    return {key: held for key, held in schema.items() if key != "description"} if inherited else schema
 
 
 def schema_of_event(event: type[LoanEvent]) -> Document:

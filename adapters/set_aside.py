@@ -6,6 +6,7 @@ lives. Sending again is harmless: a loan knows what it has done. A record that i
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -199,13 +200,10 @@ def masked(value: Any) -> Any:
     return [masked(one) for one in value] if isinstance(value, list) else value
 
 
-def _header(headers: Any, name: str) -> str | None:
+def _header(headers: Sequence[tuple[str, str | None]], name: str) -> str | None:
     """One header of a stored record, as text."""
-    record = record_from({"headers": headers, "topic": "", "source_partition": 0, "source_offset": 0, **_NOTHING})
-    return record.header(name) or None
-
-
-_NOTHING: dict[str, Any] = {"key": None, "value": None}
+    found = [value for known, value in headers if known == name and value is not None]
+    return base64.b64decode(found[-1]).decode("utf-8", "replace") if found else None
 
 
 def _instant(at: datetime | None) -> str | None:

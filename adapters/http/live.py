@@ -15,8 +15,9 @@ log = structlog.get_logger("api")
 KEPT = 4
 """Messages that wait for a slow client. Each says everything, so the newest is all that one needs."""
 AT_MOST_EVERY = 1.0
+AT_LEAST_EVERY = 10.0
 SHARE_OF_TIME = 0.1
-"""Looking at a large portfolio takes long; then it is looked at less often, never for more of the time than this."""
+"""Looking at a large portfolio takes long; then it is looked at less often, for about this share of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Live:
                 for queue in self._watching:
                     offer(queue, self.newest)
             took = time.monotonic() - began
-            await asyncio.sleep(max(AT_MOST_EVERY, took / SHARE_OF_TIME))
+            await asyncio.sleep(min(max(AT_MOST_EVERY, took / SHARE_OF_TIME), AT_LEAST_EVERY))
 
     async def watch(self) -> AsyncIterator[Frame]:
         """Every frame from now on, until the client leaves or the server stops."""

@@ -83,7 +83,8 @@ async def take_webhook(
 
 def checked_signature(header: str | None, body: bytes, secrets: Sequence[bytes], now: float) -> str:
     """The signature, if it is right and fresh."""
-    parts = dict(part.strip().partition("=")[::2] for part in (header or "").split(","))
+    split = (part.strip().partition("=") for part in (header or "").split(","))
+    parts = {name: value for name, _, value in split}
     at, signature = parts.get("t", ""), parts.get("v1", "").lower()
     if not at.isdecimal() or not signature.isascii():
         raise Problem(401, "signature-missing", "Send Qist-Signature: t=UNIX-SECONDS,v1=HEX.")

@@ -6,7 +6,9 @@ import asyncio
 import hashlib
 import hmac
 import json
+import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -14,11 +16,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import BaseModel
 
 from adapters.embedded.broker import EmbeddedBroker
+from adapters.embedded.ports import free_port
 from adapters.http import models
 from streams.topics import partition_of
 from tests.conftest import MakeDatabase
@@ -412,6 +416,38 @@ class TestSetAside:
         cases = await house.get(f"{API}/cases?loan_id={LATE}")
         assert cases["items"]
         assert {case["loan_id"] for case in cases["items"]} == {LATE}
+
+
+class TestProcess:
+    async def start(self, house: House, port: int) -> Any:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "adapters.cli.main", "api", "--port", str(port),
+            env=os.environ | house.settings.environment(), stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+
+    async def test_ends_at_once_when_told_to_though_somebody_watches(self, house: House):
+        port = free_port()
+        started = await self.start(house, port)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http, asyncio.timeout(30):
+            while True:
+                try:
+                    await http.get("/healthz")
+                    break
+                except httpx.TransportError:
+                    await asyncio.sleep(0.05)
+            async with http.stream("GET", f"{API}/dashboard/stream") as stream:
+                lines = stream.aiter_lines()
+                await anext(lines)
+                began = time.monotonic()
+                started.terminate()
+                assert await started.wait() == 0
+                assert time.monotonic() - began < 4
+
+    async def test_says_so_when_its_port_is_taken(self, house: House):
+        started = await self.start(house, house.settings.http_port)
+        _, said = await asyncio.wait_for(started.communicate(), 30)
+        assert started.returncode == 1
+        assert b"Address already in use" in said
 
 
 class TestPortfolio:
