@@ -32,7 +32,8 @@ async def alone(database: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClien
     connection = await asyncpg.connect(database)
     await connection.execute(
         "INSERT INTO dead_letters (partition, topic, source_partition, source_offset, cluster_id, headers, value,"
-        " reason, detail, set_aside_at) VALUES (0, 'gateway.payments', 0, 0, 'gone', '[]', '{}', 'malformed', '', now())"
+        " reason, detail, set_aside_at)"
+        " VALUES (0, 'gateway.payments', 0, 0, 'gone', '[]', '{}', 'malformed', '', now())"
     )
     await connection.close()
     stop = asyncio.Event()
