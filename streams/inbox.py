@@ -7,7 +7,6 @@ awaits would race with the fetcher, and its exceptions are swallowed by the clie
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
@@ -46,6 +45,8 @@ class KafkaInbox(ConsumerRebalanceListener):
         self._ready: set[int] = set()
         self._unclaimed: set[int] = set()
         self._revoked: set[int] = set()
+        self._asking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asking.set_result(None)
         self._consumer = AIOKafkaConsumer(
             **client_options,
             group_id=group if partitions is None else None,
@@ -71,6 +72,7 @@ class KafkaInbox(ConsumerRebalanceListener):
             self._unclaimed = set(self._fixed)
 
     async def stop(self) -> None:
+        self._asking.cancel()
         await self._consumer.stop()
 
     # --- assignment ------------------------------------------------------------------------------------------
@@ -102,6 +104,10 @@ class KafkaInbox(ConsumerRebalanceListener):
         Any of them may be revoked while we wait, and even be assigned again: such a one stays unclaimed, since the
         engine is about to let it go.
         """
+        if not self._asking.done():  # what it gets would be lost
+            await asyncio.wait({self._asking}, timeout=1)
+            if not self._asking.done():
+                return  # in the middle of another rebalance
         parts = [part for part in self._parts(offsets) if self._is_wanted(part)]
         unknown = [part for part in parts if part.topic not in offsets[part.partition]]
         try:
@@ -158,11 +164,13 @@ class KafkaInbox(ConsumerRebalanceListener):
     async def _stay(self, wait_ms: int) -> None:
         """Wait with nothing to read. A member that never asks is put out of its group after some minutes, and would
         not be there when another one dies; what it gets is not ours yet, and is read again once it is."""
-        began = time.monotonic()
-        if self._fixed is None:
-            with suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(self._consumer.getmany(timeout_ms=wait_ms), wait_ms / 1000)
-        await asyncio.sleep(max(0.0, wait_ms / 1000 - (time.monotonic() - began)))
+        if self._fixed is None and self._asking.done():
+            self._asking = asyncio.ensure_future(self._ask(wait_ms))
+        await asyncio.sleep(wait_ms / 1000)
+
+    async def _ask(self, wait_ms: int) -> None:
+        with suppress(KafkaError):
+            await self._consumer.getmany(timeout_ms=wait_ms)
 
     async def note_progress(self, offsets: Mapping[int, Mapping[str, int]]) -> None:
         """Tell Kafka, too, for its lag tools; the truth stays in PostgreSQL."""

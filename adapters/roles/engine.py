@@ -106,8 +106,9 @@ def report_batch(batch: Batch, seconds: float) -> None:
 
 
 def crash_points() -> Callable[[str], None]:
-    """For tests: QIST_CRASH_AT='after commit:3' kills this process the third time it comes to that point."""
-    wanted, _, times = os.environ.get("QIST_CRASH_AT", "").partition(":")
+    """For tests: QIST_CRASH_AT='after commit:3' kills this process the third time it comes to that point, and
+    'before commit:5:STOP' freezes it."""
+    wanted, times, how = (os.environ.get("QIST_CRASH_AT", "").split(":") + ["", ""])[:3]
     left = int(times or 1)
 
     def crash_at(point: str) -> None:
@@ -115,6 +116,6 @@ def crash_points() -> Callable[[str], None]:
         if point == wanted:
             left -= 1
             if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), signal.Signals[f"SIG{how or 'KILL'}"])
 
     return crash_at
