@@ -154,6 +154,10 @@ DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'qist_app') THEN
         CREATE ROLE qist_app NOLOGIN;
     END IF;
+    -- Whoever sets up also connects: to become the role, a login that is no superuser must be its member.
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        EXECUTE format('GRANT qist_app TO %I', current_user);
+    END IF;
 END $$;
 GRANT USAGE, CREATE ON SCHEMA public TO qist_app;
 GRANT SELECT, INSERT ON events TO qist_app;
