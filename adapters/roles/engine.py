@@ -108,7 +108,7 @@ def report_batch(batch: Batch, seconds: float) -> None:
 def crash_points() -> Callable[[str], None]:
     """For tests: QIST_CRASH_AT='after commit:3' kills this process the third time it comes to that point, and
     'before commit:5:STOP' freezes it."""
-    wanted, times, how = (os.environ.get("QIST_CRASH_AT", "").split(":") + ["", ""])[:3]
+    wanted, times, how = [*os.environ.get("QIST_CRASH_AT", "").split(":"), "", ""][:3]
     left = int(times or 1)
 
     def crash_at(point: str) -> None:
