@@ -26,7 +26,6 @@ from tests.stories import (
     payment,
     payout_failed,
     payout_settled,
-    rupees,
     taken_back,
 )
 

@@ -11,6 +11,7 @@ from domain.allocation import allocate_with_excess
 from domain.calendar import ist_day
 from domain.decisions.rules import Rules, percent_of
 from domain.decisions.standing import apply_excess, instruct_refund
+from domain.decisions.terms_change import capitalised_after
 from domain.events import LoanEvent
 from domain.failures import SOFT, Diagnosis
 from domain.loan import Loan, Row
@@ -31,16 +32,6 @@ def fall_due(loan: Loan, row: Row) -> Iterator[LoanEvent]:
         capitalised_paise=capitalised_after(loan, row),
     )
     yield from apply_excess(loan, row.due_on)
-
-
-def capitalised_after(loan: Loan, row: Row) -> int:
-    """Interest of a moratorium that joins the principal at its end: what the next row opens with besides tranches."""
-    held = loan.terms["moratorium_instalments"] if loan.terms["moratorium_interest"] == "capitalise" else 0
-    if row.number != held or row.closing == 0:
-        return 0
-    following = loan.rows[loan.due_rows + 1]
-    paid_out = sum(t.amount for t in loan.tranches[1:] if row.due_on <= t.on < following.due_on)
-    return following.opening - row.closing - paid_out
 
 
 def gst_in_fee(loan: Loan, fee_paise: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from domain import commands as c
@@ -121,6 +121,8 @@ def settle_payout(loan: Loan, command: c.SettlePayout, now: datetime, rules: Rul
     if instruction_id in loan.refunds:
         yield from settle_refund(loan, command)
         return
+    if not instruction_id and settled_on(loan, command.value_on):
+        raise Repeated  # the gateway names no instruction, and says again what it has said
     if instruction_id not in loan.payouts:
         raise Refused(Refusal.instruction_unknown, "/instruction_id", instruction_id=instruction_id)
     outcome = loan.outcomes.get(instruction_id)
@@ -144,15 +146,7 @@ def settle_payout(loan: Loan, command: c.SettlePayout, now: datetime, rules: Rul
         instruction_id=instruction_id,
     )
     if tranche == 0 and command.value_on != planned_on:
-        terms = Terms.parse(loan.terms)
-        terms = replace(
-            terms,
-            disburse_on=command.value_on,
-            first_due_on=next_due_after(terms, command.value_on),
-            tranches=tuple(later for later in terms.tranches if later.on > command.value_on),
-        )
-        schedule = build_schedule(terms)
-        yield scheduled(loan.schedule_version + 1, terms, schedule, "disbursal", command.value_on.isoformat())
+        yield rescheduled(loan, command.value_on)
     if command.amount_paise is not None and command.amount_paise != net:
         yield e.CaseOpened(
             case_id=f"{loan.id}:case:{loan.cases + 1}",
@@ -161,9 +155,30 @@ def settle_payout(loan: Loan, command: c.SettlePayout, now: datetime, rules: Rul
         )
 
 
+def rescheduled(loan: Loan, paid_out_on: date) -> LoanEvent:
+    """The schedule from the actual day of payout; a person looks where the terms do not allow that day."""
+    planned = Terms.parse(loan.terms)
+    moved = replace(planned, disburse_on=paid_out_on, first_due_on=next_due_after(planned, paid_out_on))
+    try:
+        terms = Terms.parse(moved.to_dict())
+        schedule = build_schedule(terms)
+    except TermsError as error:
+        return e.CaseOpened(
+            case_id=f"{loan.id}:case:{loan.cases + 1}",
+            kind="schedule-not-rebuilt",
+            reason=f"paid out on {paid_out_on}, and the terms do not allow it: {error}",
+        )
+    return scheduled(loan.schedule_version + 1, terms, schedule, "disbursal", paid_out_on.isoformat())
+
+
 def open_payout(loan: Loan) -> str:
     """The payout that waits for an answer, when the gateway does not name it."""
     return next((known for known in loan.payouts if known not in loan.outcomes), "")
+
+
+def settled_on(loan: Loan, day: date) -> bool:
+    """Whether a payout arrived on that day."""
+    return day == loan.disbursed_on or any(part.status == "settled" and part.on == day for part in loan.tranches[1:])
 
 
 def settle_refund(loan: Loan, command: c.SettlePayout) -> Iterator[LoanEvent]:

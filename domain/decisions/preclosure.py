@@ -10,7 +10,7 @@ from domain import events as e
 from domain.calendar import ist_day
 from domain.decisions.debits import fall_due
 from domain.decisions.rules import Rules, percent_of
-from domain.decisions.terms_change import accrued_interest
+from domain.decisions.terms_change import accrued_interest, capitalised_after
 from domain.decisions.upkeep import live, once
 from domain.events import LoanEvent
 from domain.loan import Loan, Row
@@ -21,10 +21,11 @@ def quote_parts(loan: Loan, on: date, rules: Rules) -> dict[str, int]:
     """Each part of what closes the loan on a day, in paise; `excess_paise` is taken off."""
     product = rules.product_of(loan)
     coming = [row for row in loan.rows[loan.due_rows :] if row.due_on <= on]
-    not_due = loan.principal_not_due() - sum(row.principal for row in coming)
+    capitalised = sum(capitalised_after(loan, row) for row in coming)
+    not_due = loan.principal_not_due() + capitalised - sum(row.principal for row in coming)
     charge = percent_of(not_due, product.preclosure_percent) if not_due else 0
     return {
-        "principal_paise": loan.principal_paise,
+        "principal_paise": loan.principal_paise + capitalised,
         "interest_due_paise": loan.unpaid_of("interest") + sum(row.interest for row in coming),
         "interest_accrued_paise": accrued_interest(loan, not_due, on),
         "charges_paise": loan.unpaid_of("fee", "charge") + sum(row.fee for row in coming),

@@ -14,7 +14,7 @@ from domain.calendar import ist_day, year_fraction
 from domain.decisions.rules import Rules
 from domain.decisions.upkeep import live, once
 from domain.events import LoanEvent
-from domain.loan import Loan
+from domain.loan import Loan, Row
 from domain.money import round_ratio, round_to_unit
 from domain.periods import Rates, Span
 from domain.refusals import Refusal, Refused
@@ -60,6 +60,24 @@ def rate_on(terms: Terms, day: date) -> Decimal:
     return begun[-1] if begun else terms.annual_rate_percent
 
 
+def principal_after(loan: Loan, coming: list[Row], on: date) -> int:
+    """Principal that is not due once these rows have fallen due, with the tranches that go out until then."""
+    tranches = sum(part.amount for part in loan.tranches if part.status in ("planned", "instructed") and part.on <= on)
+    capitalised = sum(capitalised_after(loan, row) for row in coming)
+    return loan.principal_not_due() + tranches + capitalised - sum(row.principal for row in coming)
+
+
+def capitalised_after(loan: Loan, row: Row) -> int:
+    """Interest of a moratorium that joins the principal at its end: what the next row opens with besides tranches."""
+    terms = loan.booked_terms
+    held = terms["moratorium_instalments"] if terms["moratorium_interest"] == "capitalise" else 0
+    if row.number != held or row.closing == 0:
+        return 0
+    following = next(later for later in loan.rows if later.number == row.number + 1)
+    paid_out = sum(part.amount for part in loan.tranches[1:] if row.due_on <= part.on < following.due_on)
+    return following.opening - row.closing - paid_out
+
+
 def reamortise(
     loan: Loan,
     *,
@@ -100,6 +118,7 @@ def reamortise(
         broken_period="add_to_first" if old.interest_method == "reducing" else old.broken_period,
     )
     try:
+        terms = Terms.parse(terms.to_dict())  # changed terms may contradict each other
         schedule = build_schedule(terms)
     except TermsError as error:
         raise Refused(Refusal.terms_invalid, error.field, because=error.message) from error
@@ -144,10 +163,10 @@ def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules)
         raise Refused(Refusal.nothing_to_change)
     if command.effective_on < ist_day(now):
         raise Refused(Refusal.effective_date_not_ahead, "/effective_on", effective_on=command.effective_on)
-    ahead = [row for row in loan.rows[loan.due_rows :] if row.due_on > command.effective_on]
-    if not ahead:
+    coming = [row for row in loan.rows[loan.due_rows :] if row.due_on <= command.effective_on]
+    if len(coming) == len(loan.rows) - loan.due_rows:
         raise Refused(Refusal.nothing_to_change, "/effective_on", instalments_left=0)
-    not_due = loan.principal_not_due() if len(ahead) == len(loan.rows) - loan.due_rows else ahead[0].opening
+    not_due = principal_after(loan, coming, command.effective_on)
     capitalised = loan.unpaid_of("interest") if command.capitalise_arrears else 0
     arrears = loan.unpaid_of("principal") if command.capitalise_arrears else 0
     new_schedule = reamortise(

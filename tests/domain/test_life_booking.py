@@ -238,3 +238,10 @@ def test_a_new_mandate_is_used_from_its_registration() -> None:
     story.when(on("10 Jan"), asked(RegisterMandate, mandate={**MANDATE, "mandate_id": "M-2"}))
     story.when(on("5 Feb 08:00"))
     assert [event.mandate_id for event in story.came if hasattr(event, "mandate_id")] == ["M-2"]
+
+
+def test_a_payout_so_late_that_a_tranche_would_come_before_it_is_a_case() -> None:
+    tranches = [{"on": "2026-02-20", "amount_paise": 50_000_00}]
+    story = given(a_loan_paid_out_by_us(principal="50,000", months=6, mandate={}, terms={"tranches": tranches}))
+    story.when(on("1 Mar"), payout_settled())
+    assert [case.kind for case in story.all(CaseOpened)] == ["schedule-not-rebuilt"]

@@ -269,3 +269,10 @@ def test_a_debit_in_flight_at_the_write_off_still_counts() -> None:
     story = given(a_loan()).when(on("5 Feb 08:00"), asked(WriteOff, reason="fraud"))
     story.when(on("5 Feb 12:00"), debit_succeeded()).then(a(DebitSucceeded, lines=lines(("recovery", EMI))))
     assert [due.number for due in story.all(InstalmentDue)] == [1]
+
+
+def test_terms_that_contradict_each_other_are_refused_before_they_are_stored() -> None:
+    story = given(a_loan_without_mandate(terms={"interest_method": "flat"}))
+    story.when(on("20 Jan"), restructure("20 Jan", instalment_paise=rupees("9,000"))).refused(
+        Refusal.terms_invalid, "/instalment_fixed"
+    )
