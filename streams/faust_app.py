@@ -30,7 +30,8 @@ INTERNAL = (
 )
 """Topics of this role's own; as many partitions as the others, since Faust assigns them together."""
 
-STOP_SECONDS = 8.0
+STOP_SECONDS = 5.0
+"""As long as an orderly end may take; what is cut off then is done again by the next worker."""
 
 
 class StreamsFailed(RuntimeError):
@@ -145,7 +146,8 @@ class CommitWatch:
             self.still = 0
             return 0
         firsts, ends = await consumer.earliest_offsets(*ours), await consumer.reported_ends(*ours)
-        committed = {tp: max(consumer._committed_offset[tp] or 0, firsts.get(tp) or 0) for tp in ours}
+        done = await consumer.committed(*ours)
+        committed = {tp: max(done.get(tp, 0), firsts.get(tp) or 0) for tp in ours}
         behind = sum(max(0, (ends.get(tp) or 0) - committed[tp]) for tp in ours)
         moved = committed != self._last
         self._last = committed

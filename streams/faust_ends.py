@@ -1,8 +1,8 @@
-"""Where a partition ends: Faust restores its tables up to there, so it must not be told too early an offset.
+"""Where a partition ends: Faust restores its tables up to there, so too early an offset would lose their last changes.
 
 The embedded broker answers ListOffsets with the start of the last batch plus one (Tansu 0.6.0: after one record and a
-batch of ten it says 2, not 11). A table restored up to there would lack the last changes, and the next rebalance would
-crash on an offset beyond the end. What comes with a fetch (the high watermark) is right on every broker.
+batch of ten it says 2, not 11). Restored up to there, a table is old, and the next rebalance crashes on an offset that
+is beyond the end. What comes with a fetch (the high watermark) is right on every broker.
 """
 # pyright: basic
 
@@ -22,7 +22,7 @@ LOOK_SECONDS = 30.0
 class Consumer(driver.Consumer):
     """Faust's consumer, sure of where its partitions end."""
 
-    logger = driver.logger
+    mundane_level = "debug"
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
         conf, transport = self.app.conf, cast(driver.Transport, self.transport)
@@ -35,6 +35,13 @@ class Consumer(driver.Consumer):
     async def reported_ends(self, *partitions: TP) -> Mapping[TP, int]:
         """What the broker answers when asked: cheap, and good enough to see whether there is work."""
         return await super().highwaters(*partitions)
+
+    async def committed(self, *partitions: TP) -> Mapping[TP, int]:
+        """What the broker has as committed; Faust's own notes are lost in a rebalance."""
+        thread: Any = self._thread
+        coordinator = thread._ensure_consumer()._coordinator
+        found = await thread.call_thread(coordinator.fetch_committed_offsets, list(partitions))
+        return {tp: found[tp].offset for tp in partitions if tp in found}
 
 
 async def ends_of(client: Mapping[str, Any], partitions: tuple[TP, ...]) -> dict[TP, int]:

@@ -39,7 +39,7 @@ IN_FLIGHT = 1_000
 class Table(faust.Table):
     """A table whose changes are made at once and written to its changelog with all else that a record leads to."""
 
-    logger = faust.Table.logger
+    mundane_level = "debug"
 
     def read(self, key: str) -> Any:
         """The value of a key, or None. Values are never changed in place: the changelog would not know."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from adapters.cli.running import settings_or_exit
 
 
@@ -10,4 +13,9 @@ def streams() -> int:
     from adapters.roles.run import run_role
     from adapters.roles.streams import run_streams
 
-    return run_role("streams", run_streams, settings_or_exit())
+    status = run_role("streams", run_streams, settings_or_exit())
+    if status:
+        # The threads of a crashed worker outlive it, and their complaints would bury the reason that was just logged.
+        sys.stderr.flush()
+        os._exit(status)
+    return status

@@ -47,17 +47,32 @@ async def run_streams(settings: Settings, stop: asyncio.Event) -> None:
         log.info("ready", seconds=round(time.monotonic() - began, 1))
 
     running = asyncio.create_task(run_app(app, stop, ready))
-    watch = CommitWatch(app)
+    watching = asyncio.create_task(watch_commits(CommitWatch(app), restored, stop))
     try:
-        while not (await asyncio.wait({running}, timeout=LOOK_SECONDS))[0]:
-            behind = await watch.look() if restored.is_set() else 0
-            if behind:
-                log.info("commits", behind=behind)
-            if watch.still >= STILL_LOOKS:
-                seconds = round(STILL_LOOKS * LOOK_SECONDS)
-                raise StreamsFailed(f"{behind} records are waiting and nothing was committed for {seconds} s")
-        await running
+        await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stop.set()
-        await asyncio.wait({running})
+        watching.cancel()
+        await asyncio.wait({running, watching})
+    await running
+    if not watching.cancelled():
+        await watching
     log.info("stopped")
+
+
+async def watch_commits(watch: CommitWatch, restored: asyncio.Event, stop: asyncio.Event) -> None:
+    """Log how far commits are behind; raise when they stand still, so that whoever started us starts us again."""
+    await restored.wait()
+    while watch.still < STILL_LOOKS:
+        await asyncio.sleep(LOOK_SECONDS)
+        looking = asyncio.create_task(watch.look())
+        await asyncio.wait({looking}, timeout=LOOK_SECONDS)
+        if not looking.done() or looking.cancelled() or looking.exception() is not None:
+            looking.cancel()  # the broker is away, or partitions move: the worker's business, not the watch's
+            if not stop.is_set():
+                log.warning("cannot see the commits")
+            continue
+        behind = looking.result()
+        if behind:
+            log.info("commits", behind=behind)
+    raise StreamsFailed(f"records are waiting and nothing was committed for {LOOK_SECONDS * STILL_LOOKS:.0f} s")

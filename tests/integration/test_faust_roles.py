@@ -421,7 +421,7 @@ main(["streams"])
 
 
 async def test_a_defect_stops_it_and_nothing_is_lost(streams: Streams, wire: Wire, uid: str, tmp_path: Path):
-    assert not streams.child.running
+    await streams.child.stop()
     borrower, loan = f"B-{uid}", f"LN-{uid}"
     await wire.loan(borrower, loan)
     defective = Streams(streams.bootstrap, tmp_path, program=("-c", DEFECTIVE))

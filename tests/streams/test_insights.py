@@ -106,8 +106,11 @@ async def test_commits_that_stand_still_are_noticed():
     async def firsts_now(*_: TP) -> dict[TP, int]:
         return firsts
 
+    async def committed_now(*_: TP) -> dict[TP, int]:
+        return committed
+
     consumer = SimpleNamespace(
-        assignment=lambda: {tp}, reported_ends=ends_now, earliest_offsets=firsts_now, _committed_offset=committed
+        assignment=lambda: {tp}, reported_ends=ends_now, earliest_offsets=firsts_now, committed=committed_now
     )
     watch = CommitWatch(cast(Any, SimpleNamespace(consumer=consumer)))
     assert [await watch.look() for _ in range(3)] == [6, 6, 6]
