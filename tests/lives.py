@@ -147,9 +147,9 @@ def something(random: Random, loan: Loan, now: datetime, step: int) -> c.Command
             )
         case 6:
             known = [key for key in loan.receipts if not loan.receipts[key].reversed]
-            chosen = (random.choice(known) if known else "none").partition(":")[2]
+            source, _, reference = (random.choice(known) if known else "debit:none").partition(":")
             return c.ReverseReceipt(
-                reference=chosen, amount_paise=None, value_on=today, source="debit", reason="bounced"
+                reference=reference, amount_paise=None, value_on=today, source=source, reason="bounced"
             )
         case 7:
             return c.Restructure(

@@ -17,32 +17,15 @@ from domain import commands as c
 from domain import snapshot
 from domain.agenda import next_task
 from domain.calendar import ist_day
-from domain.codec import decode, encode
 from domain.events import DebitAttempted, LoanEvent
 from domain.life import handle
-from domain.loan import Loan
 from domain.refusals import Refusal, Refused, Repeated
 from tests.auditor import audited
 from tests.examples import LOAN, MANDATE, PAYOUT, a_loan, a_loan_without_mandate, a_request
+from tests.states import fields, folded
 from tests.stories import Doing, Story, debit_failed, debit_succeeded, on, payment, rupees, taken_back
 
 RULES = load_rules()
-CACHES = {"planned", "settled_dues"}
-
-
-def fields(loan: Loan) -> dict[str, Any]:
-    """Everything that a loan is, without what it has worked out to be quick."""
-    return {name: getattr(loan, name) for name in Loan.__annotations__ if name not in CACHES} | {
-        "known_at": loan.known_at
-    }
-
-
-def replayed(events: list[LoanEvent]) -> Loan:
-    """The loan as its stored bytes make it."""
-    loan = Loan.shell(LOAN)
-    for event in events:
-        loan.evolve(decode(event.TOPIC, encode(event), LOAN, event.originator_version))
-    return loan
 
 
 # --- Random lives --------------------------------------------------------------------------------------------
@@ -114,7 +97,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(from_snapshot=st.booleans())
     def the_engine_is_started_again(self, from_snapshot: bool) -> None:
-        self.loan = snapshot.load(LOAN, snapshot.dump(self.loan)) if from_snapshot else replayed(self.events)
+        self.loan = snapshot.load(LOAN, snapshot.dump(self.loan)) if from_snapshot else folded(self.events)
 
     # --- gateways ---
 
@@ -345,7 +328,7 @@ class Life(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "loan"):
             return
-        again = replayed(self.events)
+        again = folded(self.events)
         assert fields(again) == fields(self.loan)
         loaded = snapshot.load(LOAN, snapshot.dump(self.loan))
         assert fields(loaded) == fields(self.loan)
