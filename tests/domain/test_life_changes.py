@@ -90,6 +90,13 @@ def test_a_change_from_a_later_day_keeps_the_rows_before_it() -> None:
     assert principal_ahead(story) == story.the_loan.principal_not_due()
 
 
+def test_a_change_from_a_later_day_counts_the_tranche_that_goes_out_before_it() -> None:
+    tranches = [{"on": "2026-02-20", "amount_paise": 50_000_00}]
+    story = given(a_loan_without_mandate(principal="50,000", months=12, terms={"tranches": tranches}))
+    story.when(on("20 Jan"), restructure("5 Mar", instalments=10)).when(on("5 Apr"))
+    assert principal_ahead(story) == story.the_loan.principal_not_due()
+
+
 def test_arrears_can_join_the_principal_but_charges_never_do() -> None:
     story = given(a_loan_in_arrears(dpd=34)).when(on("11 Mar"), asked(LevyCharge, kind="visit", reason="at home"))
     story.and_the_loan(interest_due="2,947.61", charges="236")

@@ -135,6 +135,12 @@ def test_a_mandate_registered_after_the_due_day_is_used_at_once() -> None:
     assert story.at_of(DebitAttempted) == ["6 Feb 2026 11:00"]
 
 
+def test_a_debit_that_waited_for_its_mandate_is_judged_by_the_day_on_which_it_is_asked_for() -> None:
+    story = given(a_loan_without_mandate()).when(on("5 Feb 12:00"))
+    story.when(on("6 Feb 11:00"), asked(RegisterMandate, mandate={**MANDATE, "valid_from": "2026-02-06"}))
+    assert story.at_of(DebitAttempted) == ["6 Feb 2026 11:00"]
+
+
 # --- Success -------------------------------------------------------------------------------------------------
 
 
@@ -389,6 +395,14 @@ def test_a_debit_that_fails_after_the_borrower_has_paid_otherwise_is_not_repeate
     story.when(on("5 Feb 12:00"), debit_failed(code="59")).then(a(DebitFailed, failure_class="technical"))
     story.when(on("5 Mar 07:00"))
     assert [debit.instruction_id for debit in story.all(DebitAttempted)] == ["LN-1:1:1", "LN-1:2:1"]
+
+
+def test_what_is_being_asked_for_is_not_asked_for_twice() -> None:
+    story = given(a_loan(months=30, first_due="6 Jan", terms={"frequency": "daily"}))
+    story.when(on("5 Jan 12:00"), asked(LevyCharge, kind="visit", reason="at home")).when(on("7 Jan 12:00"))
+    first, second = story.all(DebitAttempted)
+    rows = story.the_loan.rows
+    assert (first.amount_paise, second.amount_paise) == (rows[0].total + rupees("236"), rows[1].total)
 
 
 def test_a_charge_between_due_days_waits_for_the_next_debit() -> None:

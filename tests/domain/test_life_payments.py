@@ -80,6 +80,15 @@ def test_a_payment_settles_the_oldest_due_date_first_and_within_it_the_products_
     )
 
 
+def test_what_falls_due_on_one_day_is_settled_in_the_products_order_whatever_was_levied_first() -> None:
+    story = given(a_loan_without_mandate())
+    story.when(on("20 Jan"), asked(LevyCharge, kind="penal", reason="late", amount_paise=rupees("100")))
+    story.when(on("20 Jan 11:00"), asked(LevyCharge, "C-2", kind="visit", reason="at home"))
+    story.when(on("20 Jan 12:00"), payment("300"))
+    [received] = story.all(PaymentReceived)
+    assert received.lines == lines(("charge", "LN-1:charge:2", "236"), ("penal", "LN-1:charge:1", "64"))
+
+
 def test_a_part_of_an_instalment_settles_what_it_can_and_the_rest_stays_overdue() -> None:
     story = given(a_loan_in_arrears(dpd=10)).when(on("15 Feb 12:00"), payment("2,000"))
     story.then(a(PaymentReceived, lines=lines(("interest", 1, "1,500"), ("principal", 1, "500"))))

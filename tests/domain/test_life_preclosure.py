@@ -77,6 +77,11 @@ def test_a_part_prepayment_between_due_days_loses_no_day_of_interest_and_counts_
     assert first.interest == rupees("750") + rupees("450")  # 15 days of 1,00,000, then 15 of 60,000
 
 
+def test_a_quote_after_a_part_prepayment_knows_what_had_accrued_before_it() -> None:
+    story = given(a_loan_without_mandate()).when(on("20 Jan"), payment("40,000", intent="part-prepayment"))
+    assert a_quote(story.when(on("22 Jan"))).parts["interest_accrued_paise"] == rupees("750") + rupees("60")
+
+
 def test_a_part_prepayment_pays_arrears_first() -> None:
     story = given(a_loan_in_arrears(dpd=2)).when(on("7 Feb"), payment("10,000", intent="part-prepayment"))
     [received] = story.all(PaymentReceived)

@@ -36,9 +36,9 @@ class Life(RuleBasedStateMachine):
 
     @initialize(
         months=st.integers(1, 6),
-        rail=st.sampled_from(["", "enach", "upi"]),
+        rail=st.sampled_from(["enach", "enach", "upi", ""]),
         method=st.sampled_from(["reducing", "reducing", "flat", "equal_principal", "interest_only"]),
-        paid_out_by_us=st.booleans(),
+        paid_out_by_us=st.sampled_from([False, False, False, True]),
         salary_day=st.sampled_from([0, 1, 28]),
         moratorium=st.sampled_from([None, "capitalise", "pay"]),
     )
@@ -95,6 +95,30 @@ class Life(RuleBasedStateMachine):
         handle(self.loan, c.WakeUp(now=self.now), self.now, RULES)
         self.take()
 
+    @rule()
+    def time_comes_to_the_next_task(self) -> None:
+        task = next_task(self.loan, RULES)
+        if task is not None:
+            self.now = max(self.now, task.at)
+            handle(self.loan, c.WakeUp(now=self.now), self.now, RULES)
+            self.take()
+
+    @precondition(lambda self: self.loan.mandate)
+    @rule(results=st.lists(st.sampled_from(["ok", "ok", "04", "04", "59", "01", "98"]), min_size=1, max_size=6))
+    def months_go_by(self, results: list[str]) -> None:
+        """Time goes from debit to debit, and the gateway answers each within hours."""
+        for result in results:
+            while not self.loan.in_flight and (task := next_task(self.loan, RULES)):
+                self.now = max(self.now, task.at)
+                handle(self.loan, c.WakeUp(now=self.now), self.now, RULES)
+                self.take()
+            self.now += timedelta(hours=3)
+            for instruction_id, debit in list(self.loan.in_flight.items()):
+                if result == "ok":
+                    self.succeed(instruction_id, debit.amount)
+                else:
+                    self.fail(instruction_id, debit.amount, result)
+
     @rule(from_snapshot=st.booleans())
     def the_engine_is_started_again(self, from_snapshot: bool) -> None:
         self.loan = snapshot.load(LOAN, snapshot.dump(self.loan)) if from_snapshot else folded(self.events)
@@ -115,10 +139,19 @@ class Life(RuleBasedStateMachine):
     @rule(share=st.sampled_from([100, 100, 100, 40, 110]), days_ago=st.integers(0, 2))
     def a_debit_succeeds(self, share: int, days_ago: int) -> None:
         instruction_id, debit = next(iter(self.loan.in_flight.items()))
+        self.succeed(instruction_id, debit.amount * share // 100, days_ago)
+
+    @precondition(lambda self: bool(self.loan.in_flight))
+    @rule(code=st.sampled_from(["04", "04", "59", "01", "98", "U30", "?"]))
+    def a_debit_fails(self, code: str) -> None:
+        instruction_id, debit = next(iter(self.loan.in_flight.items()))
+        self.fail(instruction_id, debit.amount, code)
+
+    def succeed(self, instruction_id: str, amount: int, days_ago: int = 0) -> None:
         self.serve(
             c.RecordDebitSuccess(
                 instruction_id=instruction_id,
-                amount_paise=debit.amount * share // 100,
+                amount_paise=amount,
                 value_on=ist_day(self.now - timedelta(days=days_ago)),
                 reference=f"bank-{instruction_id}",
                 rail=self.rail,
@@ -126,12 +159,6 @@ class Life(RuleBasedStateMachine):
                 bank="b",
             )
         )
-
-    @precondition(lambda self: bool(self.loan.in_flight))
-    @rule(code=st.sampled_from(["04", "04", "59", "01", "98", "U30", "?"]))
-    def a_debit_fails(self, code: str) -> None:
-        instruction_id, debit = next(iter(self.loan.in_flight.items()))
-        self.fail(instruction_id, debit.amount, code)
 
     def fail(self, instruction_id: str, amount: int, code: str) -> None:
         self.serve(
@@ -151,20 +178,10 @@ class Life(RuleBasedStateMachine):
     @rule(number=st.integers(0, 6), attempt=st.integers(1, 4), succeeds=st.booleans())
     def an_outcome_comes_that_nobody_waits_for(self, number: int, attempt: int, succeeds: bool) -> None:
         instruction_id = f"{LOAN}:{number}:{attempt}"
-        if not succeeds:
+        if succeeds:
+            self.succeed(instruction_id, rupees("1,000"))
+        else:
             self.fail(instruction_id, 100, "04")
-            return
-        self.serve(
-            c.RecordDebitSuccess(
-                instruction_id=instruction_id,
-                amount_paise=rupees("1,000"),
-                value_on=ist_day(self.now),
-                reference=self.name("odd"),
-                rail=self.rail,
-                gateway="g",
-                bank="b",
-            )
-        )
 
     # --- the borrower ---
 
@@ -265,9 +282,25 @@ class Life(RuleBasedStateMachine):
     def the_mandate_changes(self, status: str) -> None:
         self.serve(c.ChangeMandate(mandate_id="M-1", status=status))
 
-    @rule(sure=st.integers(0, 9))
-    def the_loan_is_written_off(self, sure: int) -> None:
-        if sure == 0:
+    @rule(rail=st.sampled_from(["enach", "upi"]))
+    def another_mandate_is_registered(self, rail: str) -> None:
+        self.rail = rail
+        mandate = {**MANDATE, "rail": rail, "max_amount_paise": rupees("9,000")}
+        self.serve(c.RegisterMandate(command_id=self.name("C"), mandate=mandate))
+
+    @precondition(lambda self: bool(self.loan.refunds))
+    @rule(arrives=st.booleans(), returned=st.booleans())
+    def a_refund_is_answered(self, arrives: bool, returned: bool) -> None:
+        known = list(self.loan.refunds)[-1]
+        if arrives:
+            day = ist_day(self.now)
+            self.serve(c.SettlePayout(instruction_id=known, amount_paise=None, value_on=day, reference="UTR"))
+        else:
+            self.serve(c.FailPayout(instruction_id=known, code="R01", reason="", returned=returned))
+
+    @rule(sure=st.sampled_from([False, False, False, False, True]))
+    def the_loan_is_written_off(self, sure: bool) -> None:
+        if sure:
             self.serve(c.WriteOff(command_id=self.name("C"), reason="gone"))
 
     # --- what always holds ---

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
+import orjson
 import pytest
+from cryptography.exceptions import InvalidTag
 
 from adapters.database import connect_pool
 from adapters.event_store.migrate import MigrationError, migrate
@@ -17,11 +19,13 @@ from adapters.vault import Vault
 from domain import snapshot
 from domain.agenda import next_task
 from domain.chain import GENESIS, link
+from domain.codec import encode
 from domain.events import LoanEvent
+from domain.life import handle
 from streams.envelope import Record
 from streams.ports import DeadLetter, FencedOff, Part, Result
 from streams.topics import partition_of
-from streams.wire import Secret
+from streams.wire import Secret, understand
 from tests.lives import RULES, a_life
 from tests.log_writer import LogWriter
 from tests.states import fields, folded
@@ -340,8 +344,6 @@ async def test_erasing_a_borrower_destroys_the_key_and_leaves_others(
 async def test_a_ciphertext_opens_only_under_its_own_token_and_master_key(
     pool: asyncpg.Pool, log: PostgresLog, vault: Vault
 ) -> None:
-    from cryptography.exceptions import InvalidTag
-
     await keep(log, SECRET)
     with pytest.raises(InvalidTag):
         await PostgresLog(pool, Vault(bytes(32))).open_secrets([SECRET.token])
@@ -358,3 +360,59 @@ async def test_a_fenced_batch_leaves_no_personal_data(pool: asyncpg.Pool, log: P
     await log.claim([HOME], "first", CLUSTER)
     await keep(log, SECRET)
     assert await log.open_secrets([SECRET.token]) == {SECRET.token: SECRET.content}
+
+
+def test_no_event_holds_personal_data_the_vault_holds_all_of_it() -> None:
+    """The request of contracts.md: what names a person goes to the vault, what decides goes into the events."""
+    personal = {
+        "name": "Asha Rao",
+        "phone": PHONE,
+        "email": "asha@example.in",
+        "payout account": "001234567890",
+        "debit account": "009876543210",
+        "holder": "A. Rao",
+        "vpa": "asha@okbank",
+    }
+    account = {"number": personal["payout account"], "ifsc": "HDFC0000001", "holder": personal["holder"]}
+    request = {
+        "loan_id": "LN-7",
+        "borrower": {
+            "borrower_id": "B-7",
+            "name": personal["name"],
+            "phone": personal["phone"],
+            "email": personal["email"],
+            "language": "hi",
+            "segment": "salaried",
+            "salary_day": 1,
+        },
+        "product": "personal-loan",
+        "terms": {
+            "principal_paise": 10_000_000,
+            "annual_rate_percent": "18.00",
+            "instalments": 24,
+            "disburse_on": "2026-01-05",
+            "first_due_on": "2026-02-05",
+            "instalment_paise": 499_300,
+        },
+        "payout": {"rail": "auto", "account": {**account, "vpa": personal["vpa"]}},
+        "mandate": {
+            "mandate_id": "M-7",
+            "rail": "enach",
+            "umrn": "HDFC1",
+            "status": "active",
+            "max_amount_paise": 1_000_000,
+            "valid_from": "2026-01-01",
+            "valid_until": "2029-01-01",
+            "bank": "HDFC",
+            "account": {"number": personal["debit account"], "ifsc": "HDFC0000001"},
+        },
+    }
+    headers = (("ce_type", b"los.disbursal.requested.v1"), ("ce_id", b"1"))
+    message = understand(Record("los.disbursals", 0, 0, b"LN-7", headers, orjson.dumps(request)))
+    loan = handle(None, message.command, on("5 Jan"), RULES)
+    stored = b"".join(encode(event) for event in loan.take_events()).decode()
+    vaulted = orjson.dumps([secret.content for secret in message.secrets]).decode()
+    for what, text in personal.items():
+        assert text not in stored, what
+        assert text in vaulted, what
+    assert '"borrower_id":"B-7"' in stored
