@@ -128,7 +128,9 @@ def reverse(loan: Loan, command: c.ReverseReceipt, now: datetime, rules: Rules) 
     if loan.stage == "closed":
         yield e.Reopened(on=ist_day(now).isoformat(), reason=f"receipt {command.reference} was taken back")
     if loan.stage == "active":
-        yield from ask_again(loan, max((line["number"] for line in lines if "number" in line), default=0), now, rules)
+        yield from ask_again(
+            loan, max((line["number"] for line in lines if "number" in line), default=None), now, rules
+        )
 
 
 def find_receipt(loan: Loan, command: c.ReverseReceipt) -> Receipt:
@@ -144,9 +146,10 @@ def reference_of(loan: Loan, receipt: Receipt) -> str:
     return key.partition(":")[2]
 
 
-def ask_again(loan: Loan, number: int, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+def ask_again(loan: Loan, number: int | None, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """What a reversal has opened again is asked for like money that was not there, unless it is being asked for."""
-    asked_for = number in loan.opportunities or any(debit.number == number for debit in loan.in_flight.values())
-    if number and loan.mandate and not asked_for:
+    if number is None or not loan.mandate or number in loan.opportunities:
+        return
+    if all(debit.number != number for debit in loan.in_flight.values()):
         diagnosis = Diagnosis("reversed", SOFT, "retry_after_funds", "a receipt was reversed", False)
         yield from what_next(loan, number, loan.attempts.get(number, 0), diagnosis, now, rules)
