@@ -169,14 +169,17 @@ class Driver:
                 ) from None
 
     async def _standing(self) -> Standing:
-        partitions = await self._database.fetch("SELECT partition, position, published FROM partitions")
-        offsets = await self._database.fetch(
-            "SELECT topic, partition, next_offset FROM inbound_offsets WHERE cluster_id = $1", self._cluster
-        )
+        """All of one instant: a batch that commits between two looks would be in the one and not in the other."""
+        async with self._database.transaction(isolation="repeatable_read", readonly=True):
+            partitions = await self._database.fetch("SELECT partition, position, published FROM partitions")
+            offsets = await self._database.fetch(
+                "SELECT topic, partition, next_offset FROM inbound_offsets WHERE cluster_id = $1", self._cluster
+            )
+            agenda_at = await self._database.fetchval("SELECT min(due_at) FROM agenda")
         reached = {(row["topic"], row["partition"]): row["next_offset"] for row in offsets}
         return Standing(
             read=all(reached.get(place, 0) >= end for place, end in self._sent.items()),
-            agenda_at=await self._database.fetchval("SELECT min(due_at) FROM agenda"),
+            agenda_at=agenda_at,
             logged=sum(row["position"] for row in partitions),
             published=sum(row["published"] for row in partitions),
             positions={row["partition"]: row["position"] for row in partitions},
