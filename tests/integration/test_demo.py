@@ -1,4 +1,4 @@
-"""`qist demo`: months of a loan book from a seed, the same money each time, and books that reconcile however it ends."""
+"""`qist demo`: months of a loan book from a seed, the same money each time, and books that reconcile at any end."""
 
 from __future__ import annotations
 
