@@ -10,7 +10,7 @@ from domain import events as e
 from domain.allocation import allocate, undo
 from domain.calendar import ist_day
 from domain.decisions.debits import check_money, lines_for, send_back, what_next
-from domain.decisions.preclosure import preclose_with, quote_total
+from domain.decisions.preclosure import closing_day, preclose_with, quote_total
 from domain.decisions.rules import Rules
 from domain.decisions.terms_change import reamortise
 from domain.events import LoanEvent
@@ -35,8 +35,9 @@ def receive(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) 
         )
     check_money(loan, command.amount_paise, command.value_on, now)
     if loan.stage == "active" and command.intent == "preclosure":
-        if command.amount_paise >= quote_total(loan, command.value_on, rules):
-            yield from preclose_with(loan, command.value_on, rules)
+        on = closing_day(loan, command.value_on)
+        if command.amount_paise >= quote_total(loan, on, rules):
+            yield from preclose_with(loan, on, rules)
             yield received(loan, command, lines_for(loan, command.amount_paise))
             return
         yield received(loan, command, lines_for(loan, command.amount_paise))
@@ -62,7 +63,7 @@ def received(loan: Loan, command: c.ReceivePayment, lines: list[e.Line]) -> e.Pa
 
 def short_of_quote(loan: Loan, command: c.ReceivePayment, rules: Rules) -> e.CaseOpened:
     """Less than the quote leaves the loan open, and says by how much (servicing rule 16)."""
-    missing = quote_total(loan, command.value_on, rules)
+    missing = quote_total(loan, closing_day(loan, command.value_on), rules)
     return e.CaseOpened(
         case_id=f"{loan.id}:case:{loan.cases + 1}",
         kind="preclosure-short",

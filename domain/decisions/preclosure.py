@@ -23,7 +23,9 @@ def quote_parts(loan: Loan, on: date, rules: Rules) -> dict[str, int]:
     coming = [row for row in loan.rows[loan.due_rows :] if row.due_on <= on]
     capitalised = sum(capitalised_after(loan, row) for row in coming)
     not_due = loan.principal_not_due() + capitalised - sum(row.principal for row in coming)
-    charge = percent_of(not_due, product.preclosure_percent) if not_due else 0
+    # RBI (Pre-payment Charges on Loans) Directions, 2025: none on floating-rate loans to individuals (rule 24).
+    barred = loan.terms.get("rate_type") == "floating"
+    charge = 0 if barred else percent_of(not_due, product.preclosure_percent)
     return {
         "principal_paise": loan.principal_paise + capitalised,
         "interest_due_paise": loan.unpaid_of("interest") + sum(row.interest for row in coming),
@@ -43,6 +45,19 @@ def total_of(parts: dict[str, int]) -> int:
 def quote_total(loan: Loan, on: date, rules: Rules) -> int:
     """What must be paid on a day to close the loan, in paise."""
     return total_of(quote_parts(loan, on, rules))
+
+
+def closing_day(loan: Loan, value_on: date) -> date:
+    """Up to which day interest is asked for: the day of a quote that still holds, else the value date.
+
+    Paying exactly the quote within its validity closes the loan (servicing rule 16), so the days between are given up.
+    An instalment that fell due meanwhile ends the quote.
+    """
+    if loan.quote is not None:
+        quoted_on, valid_until = (date.fromisoformat(loan.quote[name]) for name in ("on", "valid_until"))
+        if quoted_on <= value_on <= valid_until and (loan.accrual_from is None or loan.accrual_from <= quoted_on):
+            return quoted_on
+    return value_on
 
 
 def quote(loan: Loan, command: c.QuotePreclosure, now: datetime, rules: Rules) -> Iterator[LoanEvent]:

@@ -256,3 +256,23 @@ def test_money_that_preclosed_a_loan_is_not_taken_back_without_a_person() -> Non
     quoted = a_quote(story)
     story.when(on("20 Jan"), payment(str(quoted.total_paise / 100), intent="preclosure"))
     story.when(on("25 Jan"), taken_back("P-1")).refused(Refusal.reversal_needs_a_person)
+
+
+def test_a_quote_holds_until_its_last_day_and_not_a_day_longer() -> None:
+    for paid_on, closes in (("23 Jan", True), ("24 Jan", False)):  # quoted on 20 Jan, valid for three days
+        story = given(a_loan_without_mandate()).when(on("20 Jan"))
+        quoted = a_quote(story)
+        story.when(on(paid_on), payment(str(quoted.total_paise / 100), intent="preclosure"))
+        assert (story.the_loan.stage == "closed") is closes
+
+
+def test_an_instalment_that_falls_due_ends_the_quote() -> None:
+    story = given(a_loan_without_mandate()).when(on("4 Feb"))
+    quoted = a_quote(story)
+    story.when(on("6 Feb"), payment(str(quoted.total_paise / 100), intent="preclosure"))
+    assert story.the_loan.stage == "active"
+
+
+def test_closing_a_floating_rate_loan_early_costs_no_charge() -> None:
+    quoted = a_quote(given(a_loan_without_mandate(terms={"rate_type": "floating"})).when(on("20 Jan")))
+    assert quoted.parts["preclosure_charge_paise"] == quoted.parts["preclosure_gst_paise"] == 0
