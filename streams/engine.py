@@ -101,7 +101,7 @@ class Engine:
         cluster_id: str,
         owner: str,
         wait_ms: int = 50,
-        cached_loans: int = 200_000,
+        cached_loans: int = 100_000,
         wakeups_at_once: int = 2_000,
         crash_at: Callable[[str], None] = lambda point: None,
         on_batch: Callable[[Batch, float], None] = lambda batch, seconds: None,
