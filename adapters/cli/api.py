@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.cli.running import settings_or_exit
+from adapters.cli.running import settings_with_services
 
 
 def api(*, host: str | None = None, port: int | None = None) -> int:
@@ -18,4 +18,4 @@ def api(*, host: str | None = None, port: int | None = None) -> int:
     from adapters.roles.api import run_api
     from adapters.roles.run import run_role
 
-    return run_role("api", run_api, settings_or_exit(http_host=host, http_port=port))
+    return run_role("api", run_api, settings_with_services(http_host=host, http_port=port))

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from adapters.cli.running import ANSWER_IS_NO, WRONG_USAGE, run, settings_or_exit
+from adapters.cli.running import ANSWER_IS_NO, WRONG_USAGE, run, settings_with_services
 from adapters.settings import Settings
 
 Json = Annotated[bool, Parameter(negative="")]
@@ -38,7 +38,7 @@ def replay(loan: str, /, *, at: str | None = None, json: Json = False) -> int:
         except ValueError:
             print(f"qist replay: --at {at}: not an instant with an offset, nor a day", file=sys.stderr)
             return WRONG_USAGE
-    return run(_replay(settings_or_exit(), loan, instant, json=json))
+    return run(_replay(settings_with_services(), loan, instant, json=json))
 
 
 def verify(*, loan: str | None = None, json: Json = False) -> int:
@@ -53,7 +53,7 @@ def verify(*, loan: str | None = None, json: Json = False) -> int:
     json
         Print what was looked at and `differences` as one JSON document.
     """
-    return run(_verify(settings_or_exit(), loan, json=json))
+    return run(_verify(settings_with_services(), loan, json=json))
 
 
 def instant_of(text: str) -> datetime:
@@ -83,7 +83,12 @@ async def _replay(settings: Settings, loan_id: str, at: datetime | None, *, json
             return ANSWER_IS_NO
         clock = clock_of(settings, pool)
         await clock.refresh()
-        loan = refold(events)
+        try:
+            loan = refold(events)
+        except Exception as error:  # whatever it is: what is stored is not what was written
+            print(f"qist replay: the events of {loan_id} cannot be folded: {error!r}", file=sys.stderr)
+            print(f"`qist audit verify --loan {loan_id}` names the one that is wrong", file=sys.stderr)
+            return ANSWER_IS_NO
         as_of = at or max(clock.now(), loan.known_at)
     finally:
         await pool.close()

@@ -13,11 +13,12 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from adapters.cli.running import run, settings_or_exit
+from adapters.cli.running import ensure_no_loans, run, settings_or_exit
 from adapters.settings import Settings
 
 START = date(2026, 1, 1)
 GARBAGE = 5
+MOST_MONTHS = 600
 
 
 def demo(
@@ -48,8 +49,8 @@ def demo(
     json
         Print the summary as one JSON document.
     """
-    if loans < 1 or months < 1:
-        print("--loans and --months are at least 1", file=sys.stderr)
+    if loans < 1 or not 1 <= months <= MOST_MONTHS:
+        print(f"--loans is at least 1, and --months from 1 to {MOST_MONTHS}", file=sys.stderr)
         return 2
     seconds = seconds_of(for_)
     if for_ and seconds is None:
@@ -81,12 +82,16 @@ async def live(settings: Settings, loans: int, months: int, seed: int, seconds: 
     from adapters.system import system
     from domain.calendar import day_start
 
+    if settings.database_url is not None:
+        await ensure_no_loans(settings.database_dsn(), "qist demo")
     start, until = day_start(START), day_start(add_months(START, months))
     world = World(seed, population(seed, loans, START, months), outages(seed, START, months), until)
     world.add_garbage(start + timedelta(days=40), GARBAGE)
     async with system(settings) as qist:
         for note in qist.notes:
             print(f"note: {note}", file=sys.stderr)
+        if settings.database_url is None:
+            await ensure_no_loans(qist.settings.database_dsn(), "qist demo")
         print(f"Watch it live: {qist.http_url}/", file=sys.stderr)
         driver = Driver(qist.settings, world, start, until)
         started = time.monotonic()

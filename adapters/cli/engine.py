@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from adapters.cli.running import settings_or_exit
+import sys
+
+from adapters.cli.running import WRONG_USAGE, settings_with_services
 
 
 def engine(*, partitions: str | None = None) -> int:
@@ -16,7 +18,7 @@ def engine(*, partitions: str | None = None) -> int:
     from adapters.roles.engine import run_engine
     from adapters.roles.run import run_role
 
-    settings = settings_or_exit()
+    settings = settings_with_services(broker=True)
     fixed = numbers_of(partitions, settings.partitions) if partitions else None
     return run_role("engine", lambda known, stop: run_engine(known, stop, partitions=fixed), settings)
 
@@ -24,9 +26,16 @@ def engine(*, partitions: str | None = None) -> int:
 def numbers_of(text: str, count: int) -> list[int]:
     """`0-3,7` as numbers below `count`."""
     numbers: set[int] = set()
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        numbers.update(range(int(first), int(last or first) + 1))
-    if not numbers or max(numbers) >= count:
-        raise SystemExit(f"--partitions {text}: there are partitions 0 to {count - 1}")
-    return sorted(numbers)
+    try:
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            numbers.update(range(int(first), int(last or first) + 1))
+    except ValueError:
+        numbers.clear()
+    if not numbers:
+        print(f"--partitions {text}: say it as 0-7 or 3,5", file=sys.stderr)
+    elif max(numbers) >= count:
+        print(f"--partitions {text}: there are partitions 0 to {count - 1}", file=sys.stderr)
+    else:
+        return sorted(numbers)
+    sys.exit(WRONG_USAGE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.cli.running import settings_or_exit
+from adapters.cli.running import settings_with_services
 
 
 def projector(*, partitions: str | None = None) -> int:
@@ -17,6 +17,6 @@ def projector(*, partitions: str | None = None) -> int:
     from adapters.roles.projector import run_projector
     from adapters.roles.run import run_role
 
-    settings = settings_or_exit()
+    settings = settings_with_services()
     owned = numbers_of(partitions, settings.partitions) if partitions else None
     return run_role("projector", lambda known, stop: run_projector(known, stop, partitions=owned), settings)

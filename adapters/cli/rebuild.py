@@ -10,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from adapters.cli.running import WRONG_USAGE, run, settings_or_exit
+from adapters.cli.running import WRONG_USAGE, run, settings_with_services
 from adapters.settings import Settings
 
 
@@ -29,7 +29,7 @@ def rebuild(name: str, /, *, json: Annotated[bool, Parameter(negative="")] = Fal
     if name not in BY_NAME:
         print(f"qist rebuild: there is no read model {name!r}; there are {', '.join(BY_NAME)}", file=sys.stderr)
         return WRONG_USAGE
-    return run(_rebuild(settings_or_exit(), name, json=json))
+    return run(_rebuild(settings_with_services(), name, json=json))
 
 
 async def _rebuild(settings: Settings, name: str, *, json: bool) -> None:

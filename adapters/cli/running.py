@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Coroutine
 from typing import Any, Final
@@ -31,6 +32,33 @@ def settings_or_exit(**overrides: Any) -> Settings:
         sys.exit(WRONG_USAGE)
 
 
+def settings_with_services(*, database: bool = True, broker: bool = False, **overrides: Any) -> Settings:
+    """The settings of a command that works on services that somebody else started."""
+    settings = settings_or_exit(**overrides)
+    missing: list[tuple[str, str]] = []
+    if database and settings.database_url is None:
+        missing.append(("database", "QIST_DATABASE_URL"))
+    if broker and settings.kafka_bootstrap is None:
+        missing.append(("broker", "QIST_KAFKA_BOOTSTRAP"))
+    for what, variable in missing:
+        print(f"no {what}: set {variable} (`qist up` prints the embedded one's)", file=sys.stderr)
+    if missing:
+        sys.exit(ANSWER_IS_NO)
+    return settings
+
+
+async def ensure_no_loans(dsn: str, what: str) -> None:
+    """Refuse a database that holds loans: what follows makes loans up, and takes the partitions from their engine."""
+    import asyncpg
+
+    database = await asyncpg.connect(dsn)
+    try:
+        if await database.fetchval("SELECT to_regclass('events')") and await database.fetchval("SELECT 1 FROM events"):
+            raise Explained(f"this database holds loans: {what} makes loans up, and wants a database of its own")
+    finally:
+        await database.close()
+
+
 def run(main: Coroutine[Any, Any, int | None]) -> int:
     """Run it until it is done or we are told to stop, and say in words what went wrong: the exit status."""
     from aiokafka.errors import KafkaError
@@ -46,6 +74,8 @@ def run(main: Coroutine[Any, Any, int | None]) -> int:
         print(f"Kafka: {error}", file=sys.stderr)
     except (PostgresError, InterfaceError) as error:
         print(f"PostgreSQL: {error}", file=sys.stderr)
+    except (ConnectionError, TimeoutError, socket.gaierror) as error:
+        print(f"no connection to PostgreSQL: {str(error) or 'no answer in time'}", file=sys.stderr)
     except OSError as error:
         print(error, file=sys.stderr)
     return ANSWER_IS_NO

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 from uuid import uuid4
+
+from cyclopts import Parameter
 
 from adapters.cli.arguments import FileOrStdin, read_bytes
 from adapters.cli.running import ANSWER_IS_NO, WRONG_USAGE, run, settings_or_exit
 from adapters.settings import Settings
 
 
-def send(type_: str, file: FileOrStdin = "-", /, *, to: str | None = None, id_: str | None = None) -> int:
+def send(
+    type_: Annotated[str, Parameter(name="TYPE")],
+    file: FileOrStdin = "-",
+    /,
+    *,
+    to: str | None = None,
+    id_: str | None = None,
+) -> int:
     """Publish one message, or a JSON list of them, to the topic that carries its type.
 
     The key is the body's loan_id (borrower_id for los.updates); Qist says in its dead letters what is wrong with it.
@@ -35,9 +45,14 @@ def send(type_: str, file: FileOrStdin = "-", /, *, to: str | None = None, id_: 
     if type_ not in topics:
         print(f"qist send: no topic carries {type_!r}; there are:", *sorted(topics), sep="\n  ", file=sys.stderr)
         return WRONG_USAGE
+    try:
+        body = read_bytes(file)
+    except OSError as error:
+        print(f"qist send: cannot read {file}: {error.strerror}", file=sys.stderr)
+        return WRONG_USAGE
     settings = settings_or_exit()
     settings = settings.model_copy(update={"kafka_bootstrap": to or settings.kafka_bootstrap or "localhost:9092"})
-    return run(_send(settings, topics[type_], type_, read_bytes(file), id_ or uuid4().hex))
+    return run(_send(settings, topics[type_], type_, body, id_ or uuid4().hex))
 
 
 async def _send(settings: Settings, topic: str, kind: str, body: bytes, identity: str) -> int:
@@ -55,8 +70,8 @@ async def _send(settings: Settings, topic: str, kind: str, body: bytes, identity
         print(f"qist send: this is not JSON: {error}", file=sys.stderr)
         return ANSWER_IS_NO
     producer = new_producer(settings, "send")
-    await producer.start()
     try:
+        await producer.start()
         for number, message in enumerate(read if isinstance(read, list) else [read]):
             key = (message.get("loan_id") or message.get("borrower_id")) if isinstance(message, dict) else None
             headers = headers_for(kind, f"{identity}-{number}" if number else identity, "qist send", datetime.now(IST))

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import asyncpg
 from cyclopts import Parameter
 
+from adapters.cli.arguments import Count
 from adapters.cli.running import ANSWER_IS_NO, WRONG_USAGE, run, settings_or_exit
 from adapters.errors import Explained
 from adapters.settings import Settings
@@ -19,10 +20,11 @@ Json = Annotated[bool, Parameter(negative="")]
 Flag = Annotated[bool, Parameter(negative="")]
 
 ALL_AT_ONCE = 1_000
+WIDE = 240
 
 
 def list_dead_letters(
-    *, reason: str | None = None, loan: str | None = None, retried: Flag = False, limit: int = 50, json: Json = False
+    *, reason: str | None = None, loan: str | None = None, retried: Flag = False, limit: Count = 50, json: Json = False
 ) -> int:
     """List records that could not be applied, oldest first.
 
@@ -78,11 +80,15 @@ def show_dead_letter(number: int, /, *, raw: Flag = False, json: Json = False) -
         async with _database(settings) as pool:
             if raw:
                 value = await set_aside.raw_value(pool, number)
-                sys.stdout.buffer.write(value or b"")
-                return ANSWER_IS_NO if value is None else 0
+                if value is not None:
+                    sys.stdout.buffer.write(value)
+                    return 0
             letter = await set_aside.dead_letter(pool, number)
         if letter is None:
             print(f"there is no dead letter {number}", file=sys.stderr)
+            return ANSWER_IS_NO
+        if raw:
+            print(f"dead letter {number} has no value", file=sys.stderr)
             return ANSWER_IS_NO
         if json:
             print(jsonlib.dumps(letter, indent=2))
@@ -141,7 +147,7 @@ def retry_dead_letters(*numbers: int, all: Flag = False, reason: str | None = No
     return run(work(settings_or_exit()))
 
 
-def list_parked(*, loan: str | None = None, limit: int = 50, json: Json = False) -> int:
+def list_parked(*, loan: str | None = None, limit: Count = 50, json: Json = False) -> int:
     """List records that wait for a loan that is not known yet.
 
     Parameters
@@ -250,7 +256,10 @@ def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str) -
         table.add_column(column.replace("_", " "), no_wrap=column in ("id", "loan_id"), overflow="fold")
     for row in rows:
         table.add_row(*(_shown(column, row[column]) for column in columns))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe has no edge
+        console.width = WIDE
+    console.print(table)
 
 
 def _shown(column: str, value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from adapters.cli.running import settings_or_exit
+from adapters.cli.running import settings_with_services
 
 
 def streams() -> int:
@@ -13,7 +13,7 @@ def streams() -> int:
     from adapters.roles.run import run_role
     from adapters.roles.streams import run_streams
 
-    status = run_role("streams", run_streams, settings_or_exit())
+    status = run_role("streams", run_streams, settings_with_services(database=False, broker=True))
     if status:
         # The threads of a crashed worker outlive it, and their complaints would bury the reason that was just logged.
         sys.stderr.flush()
