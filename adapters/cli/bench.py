@@ -27,7 +27,7 @@ def bench(
     """Measure outcomes a second end to end, the same by stock pieces, replay, rebuild, and memory.
 
     Takes two or three minutes. It books loans of its own: on the embedded services, unless the settings name others;
-    a database that holds loans is refused.
+    a database that holds loans is refused. What each figure means is in docs/speed.md.
 
     Parameters
     ----------
