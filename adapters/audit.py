@@ -70,14 +70,15 @@ async def verify(
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         heads = {row["partition"]: row["position"] for row in await connection.fetch("SELECT * FROM partitions")}
+        count: int = await connection.fetchval("SELECT partitions FROM house")
         if loan_id is not None:
-            home = partition_of(loan_id, await connection.fetchval("SELECT partitions FROM house"))
+            home = partition_of(loan_id, count)
             heads = {home: heads[home]}
         standing = [
             (projection(rules), (await positions_of(connection, projection.name, heads))[0]) for projection in ALL
         ]
         for partition in sorted(heads):
-            audit = PartitionAudit(partition, standing, findings, loan_id)
+            audit = PartitionAudit(partition, standing, findings, loan_id, count)
             await audit.run(connection, heads[partition], progress)
         if loan_id is not None and findings.events == 0:
             findings.add(f"loan {loan_id}", "has no events")
@@ -111,8 +112,10 @@ class PartitionAudit:
         standing: Sequence[tuple[Projection, Positions]],
         findings: Findings,
         loan_id: str | None,
+        partition_count: int,
     ) -> None:
         self.partition = partition
+        self.partition_count = partition_count
         self.findings = findings
         self.loan_id = loan_id
         self.until = [(projection, positions.get(partition, 0)) for projection, positions in standing]
@@ -159,6 +162,9 @@ class PartitionAudit:
         if self.loan_id is None and position != self.last + 1:
             self.findings.add(where, f"position {position} follows {self.last}")
         self.last = position
+        home = partition_of(loan_id, self.partition_count)
+        if version == 1 and home != self.partition:
+            self.findings.add(where, f"this loan's home is partition {home}: it may have a second life there")
         if version != self.versions.get(loan_id, 0) + 1:
             self.findings.add(where, f"version {version} follows {self.versions.get(loan_id, 0)}")
         self.versions[loan_id] = version

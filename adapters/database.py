@@ -5,6 +5,13 @@ from __future__ import annotations
 import asyncpg
 import orjson
 
+from adapters.errors import Explained
+from adapters.settings import Settings
+
+
+class WrongHouse(Explained):
+    """The database is not the one that this process expects."""
+
 
 async def connect_pool(dsn: str, *, name: str, size: int = 4, role: str | None = "qist_app") -> asyncpg.Pool:
     """A small pool. `role` None keeps the login's own rights (set-up and rebuilds); the application's role can add
@@ -15,6 +22,26 @@ async def connect_pool(dsn: str, *, name: str, size: int = 4, role: str | None =
     return await asyncpg.create_pool(
         dsn, min_size=1, max_size=size, init=decode_json, server_settings=settings, command_timeout=60
     )
+
+
+async def open_house(settings: Settings, *, name: str, size: int) -> asyncpg.Pool:
+    """A role's pool, once it is sure that the house is set up, and for the partitions that this process believes in.
+
+    A writer that believes in another count would give loans another home, and book them twice.
+    """
+    pool = await connect_pool(settings.database_dsn(), name=name, size=size)
+    try:
+        chosen = await pool.fetchval("SELECT partitions FROM house")
+    except asyncpg.UndefinedTableError:
+        await pool.close()
+        raise WrongHouse("this database is not set up: run `qist db migrate`") from None
+    if chosen != settings.partitions:
+        await pool.close()
+        raise WrongHouse(
+            f"this database holds {chosen} partitions and QIST_PARTITIONS says {settings.partitions}:"
+            f" a loan never changes its partition, so start with QIST_PARTITIONS={chosen}"
+        )
+    return pool
 
 
 async def decode_json(connection: asyncpg.Connection) -> None:

@@ -1,5 +1,6 @@
 """How a role says that it is ready: systemd's notify protocol, so that systemd understands it as well."""
 
+import contextlib
 import os
 import socket
 import tempfile
@@ -18,7 +19,8 @@ def announce_ready() -> None:
         return
     if address.startswith("@"):  # systemd's way to write a socket that has no file
         address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker, contextlib.suppress(OSError):
+        # Said more than once (an engine claims partitions again and again), it may find nobody listening any more.
         speaker.sendto(_READY, address)
 
 

@@ -34,7 +34,7 @@ from streams.inbox import KafkaInbox
 from streams.ports import Claim, DeadLetter, FencedOff, Held, Log, LogUnreachable, Part, Result
 from streams.publisher import Publisher
 from streams.topics import INBOUND, partition_of
-from streams.wire import Message, Secret, understand
+from streams.wire import Message, Secret, correlation_of, understand
 
 log = structlog.get_logger("engine")
 
@@ -385,6 +385,7 @@ class Engine:
                 refusal=refused.refusal.value if refused else "",
                 detail=refused.sentence() if refused else "",
                 version=held.loan.version if held else 0,
+                correlation_id=message.correlation_id,
             )
 
     def _wake(self, batch: Batch, part: Part, loan_id: str) -> None:
@@ -446,8 +447,8 @@ class Engine:
             self._publisher.offer(part.partition, part.events)
             if part.dead_letters:
                 self._publisher.dead_letters_waiting()
-        for part in parts:
             self._partitions[part.partition].parked -= batch.released
+            tell(part)
         await self._remember_due(parts)
         self._forget_surplus()
         self._crash_at("after hand-over")
@@ -497,6 +498,36 @@ def set_aside(part: Part, letter: DeadLetter) -> None:
     """A record that cannot be applied is kept whole, with the reason."""
     part.dead_letters.append(letter)
     part.tally.dead_lettered += 1
+
+
+def tell(part: Part) -> None:
+    """One line for each record that a person may ask about, with the id that stands on its events and instructions, too.
+
+    What is applied in the ordinary way is told by the events themselves, not by a line each.
+    """
+    for letter in part.dead_letters:
+        log.warning(
+            "set aside",
+            reason=letter.reason,
+            field=letter.field,
+            loan_id=letter.loan_id,
+            correlation_id=correlation_of(letter.record),
+            topic=letter.record.topic,
+            partition=letter.record.partition,
+            offset=letter.record.offset,
+        )
+    for loan_id, record in part.parked:
+        log.info("parked", loan_id=loan_id, correlation_id=correlation_of(record), topic=record.topic)
+    for result in part.results.values():
+        log.info(
+            "command",
+            command_id=result.command_id,
+            loan_id=result.loan_id,
+            type=result.type,
+            outcome=result.outcome,
+            refusal=result.refusal,
+            correlation_id=result.correlation_id,
+        )
 
 
 def owned(secret: Secret, borrower_id: str) -> Secret:

@@ -58,6 +58,7 @@ class Result:
     refusal: str = ""
     detail: str = ""
     version: int = 0
+    correlation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -577,6 +577,16 @@ MODELS: dict[tuple[str, str], Callable[[bytes], Inbound]] = {
 }
 
 
+def correlation_of(record: Record) -> str:
+    """One id from a message to its events and instructions: what the sender gave, else the message's own."""
+    return record.header("qist_correlation_id") or identity_of(record)
+
+
+def identity_of(record: Record) -> str:
+    """The message's own id; where it has none, the place where it stood."""
+    return record.header("ce_id") or f"{record.topic}:{record.partition}:{record.offset}"
+
+
 def understand(record: Record) -> Message:
     """The message that a record is; `Refused` with the field at fault when it is none."""
     kind = record.header("ce_type")
@@ -601,7 +611,6 @@ def understand(record: Record) -> Message:
         command, secrets = body.command(), body.secrets()
     except (OverflowError, TypeError, ValueError):  # a number or an instant that nothing of ours can hold
         raise Refused(Refusal.malformed, because="a value is out of all range") from None
-    identity = record.header("ce_id") or f"{record.topic}:{record.partition}:{record.offset}"
     command_id = requested_by = ""
     if isinstance(body, ServicingCommand):
         command_id, requested_by = body.command_id, body.requested_by
@@ -610,8 +619,8 @@ def understand(record: Record) -> Message:
         loan_id=body.loan_id,
         type=kind,
         command=command,
-        causation_id=identity,
-        correlation_id=record.header("qist_correlation_id") or identity,
+        causation_id=identity_of(record),
+        correlation_id=correlation_of(record),
         actor=requested_by[:LONGEST_HEADER] or record.header("ce_source") or record.topic,
         secrets=secrets,
         command_id=command_id,

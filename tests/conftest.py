@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from adapters.embedded.broker import Broker, EmbeddedBroker
 from adapters.embedded.kafka import ApacheKafka, KafkaMissing, fetch_jars
@@ -98,10 +99,18 @@ async def _started(kind: str, folder: Path) -> Broker:
     return made
 
 
-@pytest.fixture(scope="session")
-def bootstrap(broker: Broker) -> str:
-    """The broker's address."""
-    return broker.bootstrap
+@pytest.fixture(scope="module")
+async def bootstrap(broker: Broker) -> AsyncIterator[str]:
+    """The broker's address. Topics go with the module that made them: modules differ in their partition counts."""
+    yield broker.bootstrap
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    await admin.start()
+    try:
+        ours = [topic for topic in await admin.list_topics() if not topic.startswith("__")]
+        if ours:
+            await admin.delete_topics(ours)
+    finally:
+        await admin.close()
 
 
 def _without_kafka(missing: KafkaMissing) -> NoReturn:

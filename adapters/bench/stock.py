@@ -92,6 +92,7 @@ def work(count: int) -> None:
         broker_heartbeat_interval=2,
         consumer_auto_offset_reset="earliest",
         worker_redirect_stdouts=False,
+        datadir=str(settings.data_dir / "stock-bench"),
     )
     topic = app.topic(TOPIC, value_serializer="raw", key_serializer="raw", partitions=1)
     times: list[float] = []

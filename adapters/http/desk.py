@@ -13,7 +13,7 @@ import asyncpg
 from fastapi import Depends, Request
 
 from adapters.clocks import clock_of
-from adapters.database import connect_pool
+from adapters.database import open_house
 from adapters.errors import Explained
 from adapters.event_store.postgres import PostgresLog
 from adapters.house import load_rules
@@ -72,7 +72,7 @@ class Desk:
 @asynccontextmanager
 async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
     """Connect to everything. The broker may be away: reading goes on without it."""
-    pool = await connect_pool(settings.database_dsn(), name="api", size=settings.database_pool_size)
+    pool = await open_house(settings, name="api", size=settings.database_pool_size)
     sender = Sender(settings, "api")
     ends = BrokerEnds(settings)
     try:

@@ -14,7 +14,7 @@ import asyncpg
 import structlog
 
 from adapters.clocks import clock_of
-from adapters.database import connect_pool
+from adapters.database import open_house
 from adapters.event_store.postgres import PostgresLog
 from adapters.house import load_rules
 from adapters.kafka import another_cluster, client_options, cluster_identity, new_producer
@@ -31,7 +31,7 @@ log = structlog.get_logger("engine")
 
 async def run_engine(settings: Settings, stop: asyncio.Event, *, partitions: list[int] | None = None) -> None:
     """Serve the engine's partitions (those named, else its share of the group's) until `stop`."""
-    pool = await connect_pool(settings.database_dsn(), name="engine", size=settings.database_pool_size)
+    pool = await open_house(settings, name="engine", size=settings.database_pool_size)
     try:
         while not stop.is_set():
             cluster = await cluster_identity(settings, "engine")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 
-from adapters.database import connect_pool
+from adapters.database import open_house
 from adapters.house import load_rules
 from adapters.kafka import new_producer
 from adapters.readiness import announce_ready
@@ -20,10 +19,8 @@ CONNECTIONS = 4
 
 async def run_projector(settings: Settings, stop: asyncio.Event, *, partitions: list[int] | None = None) -> None:
     """Follow the log of these partitions (all unless named) until `stop`. Without a broker nothing is announced."""
-    # Loans in hand are many and long-lived: the collector need not look at them every few hundred allocations.
-    gc.set_threshold(50_000, 20, 50)
     owned = list(range(settings.partitions)) if partitions is None else partitions
-    pool = await connect_pool(settings.database_dsn(), name="projector", size=CONNECTIONS)
+    pool = await open_house(settings, name="projector", size=CONNECTIONS)
     try:
         projections = [projection(load_rules()) for projection in ALL]
         announcer = None

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 import uvloop
+from aiokafka.errors import KafkaError
 
+from adapters.errors import Explained
 from adapters.logs import configure_logging
 from adapters.settings import Settings
 
@@ -24,6 +26,9 @@ def run_role(name: str, role: Role, settings: Settings) -> int:
     collect_seldom()
     try:
         uvloop.run(until_told_to_stop(role, settings))
+    except (Explained, OSError, KafkaError) as error:
+        log.error("the role stopped", role=name, error=str(error))
+        return 1
     except Exception as error:
         log.exception("the role stopped", role=name, error=repr(error))
         return 1
