@@ -65,7 +65,7 @@ async def test_state_topics_are_compacted(broker: Broker, prefix: str):
     assert values["cleanup.policy"] == "compact"
 
 
-async def test_the_house_s_topics_can_be_made(bootstrap: str):
-    await create_topics(Settings(), bootstrap)
-    counts = await partition_counts(bootstrap)
+async def test_the_house_s_topics_can_be_made(new_broker: Broker):
+    await create_topics(Settings(), new_broker.bootstrap)
+    counts = await partition_counts(new_broker.bootstrap)
     assert {topic.name: topic.partitions or 16 for topic in TOPICS}.items() <= counts.items()
