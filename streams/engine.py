@@ -501,7 +501,7 @@ def set_aside(part: Part, letter: DeadLetter) -> None:
 
 
 def tell(part: Part) -> None:
-    """One line for each record that a person may ask about, with the id that stands on its events and instructions, too.
+    """One line for each record that a person may ask about, with the id that stands on its events and instructions.
 
     What is applied in the ordinary way is told by the events themselves, not by a line each.
     """
