@@ -37,11 +37,16 @@ async def open_house(settings: Settings, *, name: str, size: int) -> asyncpg.Poo
         raise WrongHouse("this database is not set up: run `qist db migrate`") from None
     if chosen != settings.partitions:
         await pool.close()
-        raise WrongHouse(
-            f"this database holds {chosen} partitions and QIST_PARTITIONS says {settings.partitions}:"
-            f" a loan never changes its partition, so start with QIST_PARTITIONS={chosen}"
-        )
+        raise WrongHouse(other_partitions(chosen, settings.partitions))
     return pool
+
+
+def other_partitions(chosen: int, believed: int) -> str:
+    """What to tell whoever starts with another count of partitions than the house was set up with."""
+    return (
+        f"this database holds {chosen} partitions and QIST_PARTITIONS says {believed}:"
+        f" a loan never changes its partition, so start with QIST_PARTITIONS={chosen}"
+    )
 
 
 async def decode_json(connection: asyncpg.Connection) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
-IST = ZoneInfo("Asia/Kolkata")
+from domain.calendar import IST
+
+__all__ = ["IST", "Clock", "SimulatedClock", "SystemClock"]
 
 
 class Clock(Protocol):

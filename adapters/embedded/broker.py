@@ -7,10 +7,10 @@ import signal
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from adapters.embedded.ports import LOOPBACK, free_port
+from adapters.embedded.service import Service
 from adapters.processes import ChildProcess
 
 _START_SECONDS = 30
@@ -27,7 +27,7 @@ class Broker(Protocol):
 
 
 @dataclass(kw_only=True)
-class EmbeddedBroker:
+class EmbeddedBroker(Service):
     """One static binary that keeps everything in memory: what was sent is gone when it stops.
 
     Its cluster id is new at each start, so that nobody takes the offsets of an earlier life for this one's.
@@ -37,7 +37,6 @@ class EmbeddedBroker:
     port: int | None = None
     """None: any free one."""
     cluster_id: str = field(default_factory=lambda: f"embedded-{uuid.uuid4().hex[:12]}")
-    _child: ChildProcess | None = field(default=None, init=False, repr=False)
 
     @property
     def bootstrap(self) -> str:
@@ -68,28 +67,6 @@ class EmbeddedBroker:
         except BaseException:
             await self.stop()
             raise
-
-    async def stop(self) -> None:
-        if self._child is not None:
-            await self._child.stop()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-
-    def ensure_running(self) -> None:
-        """Raise, with the end of its log, when it is dead."""
-        if self._child is not None:
-            self._child.ensure_running()
-
-    @property
-    def pid(self) -> int | None:
-        return None if self._child is None else self._child.pid
 
     async def _answers(self) -> bool:
         return await answers(self.bootstrap)

@@ -10,13 +10,12 @@ import shutil
 import subprocess
 import sys
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from adapters.embedded.broker import answers
 from adapters.embedded.ports import LOOPBACK, choose_port, free_port
+from adapters.embedded.service import Service
 from adapters.errors import Explained
 from adapters.processes import ChildProcess
 
@@ -34,14 +33,13 @@ class KafkaMissing(Explained):
 
 
 @dataclass(kw_only=True)
-class ApacheKafka:
+class ApacheKafka(Service):
     """A broker that is its own controller, on the loopback address; its data stays in `data_dir/kafka`."""
 
     data_dir: Path
     port: int | None = None
     """None: any free one."""
     jars: Path = JARS
-    _child: ChildProcess | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.data_dir = self.data_dir.expanduser().resolve()
@@ -77,28 +75,6 @@ class ApacheKafka:
         except BaseException:
             await self.stop()
             raise
-
-    async def stop(self) -> None:
-        if self._child is not None:
-            await self._child.stop()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-
-    def ensure_running(self) -> None:
-        """Raise, with the end of its log, when it is dead."""
-        if self._child is not None:
-            self._child.ensure_running()
-
-    @property
-    def pid(self) -> int | None:
-        return None if self._child is None else self._child.pid
 
     async def _answers(self) -> bool:
         return await answers(self.bootstrap)

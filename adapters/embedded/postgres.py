@@ -9,17 +9,17 @@ import secrets
 import shutil
 import signal
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 import asyncpg
 import psutil
 
 from adapters.embedded.ports import LOOPBACK, free_port
+from adapters.embedded.service import Service
 from adapters.errors import Explained
 from adapters.processes import ChildProcess
 
@@ -56,13 +56,12 @@ class PostgresUnusable(Explained):
 
 
 @dataclass(kw_only=True)
-class EmbeddedPostgres:
+class EmbeddedPostgres(Service):
     """A server on `data_dir/postgres`: on a loopback port and a socket, or on the socket alone (`port=0`)."""
 
     data_dir: Path
     port: int | None = None
     """None: any free one."""
-    _child: ChildProcess | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.data_dir = self.data_dir.expanduser().resolve()  # our child does not share our working folder
@@ -99,29 +98,6 @@ class EmbeddedPostgres:
         except BaseException:
             await self.stop()
             raise
-
-    async def stop(self) -> None:
-        """Write everything out and end; connections that are still open are cut."""
-        if self._child is not None:
-            await self._child.stop()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-
-    def ensure_running(self) -> None:
-        """Raise, with the end of its log, when it is dead."""
-        if self._child is not None:
-            self._child.ensure_running()
-
-    @property
-    def pid(self) -> int | None:
-        return None if self._child is None else self._child.pid
 
     def _refuse_other_version(self) -> None:
         with contextlib.suppress(FileNotFoundError):

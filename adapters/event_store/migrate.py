@@ -8,6 +8,7 @@ from importlib.resources import files
 
 import asyncpg
 
+from adapters.database import other_partitions
 from adapters.errors import Explained
 
 LOCK = 0x71697374  # "qist"
@@ -79,7 +80,4 @@ async def settle_partitions(connection: asyncpg.Connection, partitions: int) -> 
                 "INSERT INTO partitions (partition) SELECT generate_series(0, $1::int - 1)", partitions
             )
     elif chosen != partitions:
-        raise MigrationError(
-            f"this database holds {chosen} partitions and QIST_PARTITIONS says {partitions}:"
-            f" a loan never changes its partition, so start with QIST_PARTITIONS={chosen}"
-        )
+        raise MigrationError(other_partitions(chosen, partitions))

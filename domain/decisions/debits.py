@@ -9,6 +9,7 @@ from domain import commands as c
 from domain import events as e
 from domain.allocation import allocate_with_excess
 from domain.calendar import ist_day
+from domain.decisions.cases import a_case
 from domain.decisions.rules import Rules, percent_of
 from domain.decisions.standing import apply_excess, instruct_refund
 from domain.decisions.terms_change import capitalised_after
@@ -65,8 +66,8 @@ def attempt_debit(loan: Loan, number: int, attempt: int, at: datetime) -> Iterat
     row = row_of(loan, number)
     if obstacle:
         yield e.CollectionExhausted(number=number, attempts=attempt - 1, reason=obstacle, next_step="fix_mandate")
-        yield e.CaseOpened(
-            case_id=f"{loan.id}:case:{loan.cases + 1}",
+        yield a_case(
+            loan,
             kind="no-usable-mandate",
             reason=obstacle,
             number=number,
@@ -115,8 +116,8 @@ def outcome_overdue(loan: Loan, instruction_id: str) -> Iterator[LoanEvent]:
     """No answer in time: the outcome is unknown, so nothing is asked for twice, and a person enquires."""
     debit = loan.in_flight[instruction_id]
     yield e.DebitOutcomeOverdue(instruction_id=instruction_id, number=debit.number, attempt=debit.attempt)
-    yield e.CaseOpened(
-        case_id=f"{loan.id}:case:{loan.cases + 1}",
+    yield a_case(
+        loan,
         kind="debit-outcome-unknown",
         reason=f"the gateway has not answered {instruction_id}",
         number=debit.number,
@@ -150,8 +151,8 @@ def record_success(loan: Loan, command: c.RecordDebitSuccess, now: datetime, rul
     yield from send_back(loan, command.amount_paise)
     if not debit:
         why = f"it had been reported as {known}" if known else "Qist had not asked for it"
-        yield e.CaseOpened(
-            case_id=f"{loan.id}:case:{loan.cases + 1}",
+        yield a_case(
+            loan,
             kind="unexpected-debit-success",
             reason=f"{command.instruction_id} succeeded although {why}",
             number=number,
@@ -243,8 +244,8 @@ def record_failure(loan: Loan, command: c.RecordDebitFailure, now: datetime, rul
     if diagnosis.charge_bounce and debit.number not in loan.bounced:
         yield from bounce_charge(loan, debit.number, command.code, now, rules)
     if not diagnosis.known:
-        yield e.CaseOpened(
-            case_id=f"{loan.id}:case:{loan.cases + 1}",
+        yield a_case(
+            loan,
             kind="unknown-failure-code",
             reason=f"{command.rail} code {command.code} of {command.gateway} is in no table",
             number=debit.number,
@@ -287,8 +288,8 @@ def what_next(
         )
         return
     yield e.CollectionExhausted(number=number, attempts=attempt, reason=decision.reason, next_step=decision.next_step)
-    yield e.CaseOpened(
-        case_id=f"{loan.id}:case:{loan.cases + 1}",
+    yield a_case(
+        loan,
         kind="collection-exhausted",
         reason=decision.reason,
         number=number,

@@ -10,6 +10,7 @@ from typing import Any
 from domain import commands as c
 from domain import events as e
 from domain.calendar import ist_day
+from domain.decisions.cases import a_case
 from domain.decisions.rules import Rules
 from domain.decisions.terms_change import next_due_after
 from domain.events import LoanEvent
@@ -148,8 +149,8 @@ def settle_payout(loan: Loan, command: c.SettlePayout, now: datetime, rules: Rul
     if tranche == 0 and command.value_on != planned_on:
         yield rescheduled(loan, command.value_on)
     if command.amount_paise is not None and command.amount_paise != net:
-        yield e.CaseOpened(
-            case_id=f"{loan.id}:case:{loan.cases + 1}",
+        yield a_case(
+            loan,
             kind="payout-amount-differs",
             reason=f"asked for {net} paise, the gateway says {command.amount_paise}",
         )
@@ -163,8 +164,8 @@ def rescheduled(loan: Loan, paid_out_on: date) -> LoanEvent:
         terms = Terms.parse(moved.to_dict())
         schedule = build_schedule(terms)
     except TermsError as error:
-        return e.CaseOpened(
-            case_id=f"{loan.id}:case:{loan.cases + 1}",
+        return a_case(
+            loan,
             kind="schedule-not-rebuilt",
             reason=f"paid out on {paid_out_on}, and the terms do not allow it: {error}",
         )
@@ -226,8 +227,8 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
     else:
         raise Refused(Refusal.instruction_unknown, "/instruction_id", instruction_id=instruction_id)
     what = "refund" if instruction_id in loan.refunds else "payout"
-    yield e.CaseOpened(
-        case_id=f"{loan.id}:case:{loan.cases + 1}",
+    yield a_case(
+        loan,
         kind=f"{what}-returned" if command.returned else f"{what}-failed",
         reason=f"{command.code} {command.reason}".strip(),
     )

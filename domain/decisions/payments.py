@@ -9,6 +9,7 @@ from domain import commands as c
 from domain import events as e
 from domain.allocation import allocate, undo
 from domain.calendar import ist_day
+from domain.decisions.cases import a_case
 from domain.decisions.debits import check_money, lines_for, send_back, what_next
 from domain.decisions.preclosure import closing_day, preclose_with, quote_total
 from domain.decisions.rules import Rules
@@ -64,8 +65,8 @@ def received(loan: Loan, command: c.ReceivePayment, lines: list[e.Line]) -> e.Pa
 def short_of_quote(loan: Loan, command: c.ReceivePayment, rules: Rules) -> e.CaseOpened:
     """Less than the quote leaves the loan open, and says by how much (servicing rule 16)."""
     missing = quote_total(loan, closing_day(loan, command.value_on), rules)
-    return e.CaseOpened(
-        case_id=f"{loan.id}:case:{loan.cases + 1}",
+    return a_case(
+        loan,
         kind="preclosure-short",
         reason=f"{command.reference} was meant to close the loan and is {missing} paise short",
     )
@@ -93,7 +94,7 @@ def prepay(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -
             obstacle = refused.sentence()
     if schedule is None:  # the money is real all the same
         yield received(loan, command, lines_for(loan, command.amount_paise))
-        yield e.CaseOpened(case_id=f"{loan.id}:case:{loan.cases + 1}", kind="prepayment-not-possible", reason=obstacle)
+        yield a_case(loan, kind="prepayment-not-possible", reason=obstacle)
         return
     yield received(loan, command, [*lines, {"for": "prepayment", "paise": left}])
     yield e.PrincipalPrepaid(

@@ -11,6 +11,7 @@ from typing import Any
 from domain import commands as c
 from domain import events as e
 from domain.calendar import ist_day, year_fraction
+from domain.decisions.cases import a_case
 from domain.decisions.rules import Rules
 from domain.decisions.upkeep import live, once
 from domain.events import LoanEvent
@@ -190,8 +191,8 @@ def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules)
     yield new_schedule
     limit = loan.mandate.get("max_amount_paise")
     if limit and max(row["total_paise"] for row in new_schedule.rows) > limit:
-        yield e.CaseOpened(
-            case_id=f"{loan.id}:case:{loan.cases + 1}",
+        yield a_case(
+            loan,
             kind="mandate-limit",
             reason=f"the new instalments do not fit the mandate's limit of {limit} paise: register a new one",
         )

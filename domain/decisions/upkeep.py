@@ -8,6 +8,7 @@ from datetime import datetime
 from domain import commands as c
 from domain import events as e
 from domain.calendar import ist_day
+from domain.decisions.cases import a_case
 from domain.decisions.rules import Rules, percent_of
 from domain.events import LoanEvent
 from domain.loan import Loan
@@ -89,8 +90,8 @@ def change_mandate(loan: Loan, command: c.ChangeMandate, now: datetime, rules: R
         mandate_id=command.mandate_id, status=command.status, code=command.code, reason=command.reason
     )
     if command.status != "active" and loan.stage in ("booked", "active"):
-        yield e.CaseOpened(
-            case_id=f"{loan.id}:case:{loan.cases + 1}",
+        yield a_case(
+            loan,
             kind="mandate-lost",
             reason=f"mandate {command.mandate_id} is {command.status} {command.reason}".strip(),
         )
