@@ -23,6 +23,7 @@ BrokenPeriod = Literal["add_to_first", "spread", "separate", "deduct"]
 InstalmentRounding = Literal["up", "nearest"]
 MoratoriumInterest = Literal["pay", "capitalise", "accrue"]
 AccruedCollection = Literal["evenly", "first_row"]
+InterestAccrual = Literal["schedule", "daily"]
 AprMethod = Literal["nominal", "xirr"]
 ShiftMoves = Literal["debit", "due_date"]
 FeeCollection = Literal["deducted", "added_to_principal", "due_with_row", "contingent"]
@@ -113,7 +114,10 @@ class RateChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The terms of one loan, every default resolved. Paise, percent a year, Asia/Kolkata days."""
+    """The terms of one loan, every default resolved. Paise, percent a year, Asia/Kolkata days.
+
+    `interest_accrual` says what servicing does between due dates (rule 14); the schedule is the same either way.
+    """
 
     principal_paise: Paise
     annual_rate_percent: Decimal
@@ -148,6 +152,7 @@ class Terms:
     rate_changes: tuple[RateChange, ...]
     fees: tuple[Fee, ...]
     apr_method: AprMethod
+    interest_accrual: InterestAccrual
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Terms:
@@ -403,6 +408,7 @@ _FIELDS: Final[dict[str, _Field]] = {
     "rate_changes": _Field(_many(_rate_change), ()),
     "fees": _Field(_many(_fee), ()),
     "apr_method": _Field(_choice(AprMethod), "nominal"),
+    "interest_accrual": _Field(_choice(InterestAccrual), "schedule"),
 }
 
 
@@ -473,6 +479,15 @@ def _check_method(terms: Terms) -> None:
                 raise TermsError(f"/{name}", "flat interest is fixed on the first principal and rate (rule 6)")
 
 
+_BY_DAY: Final[tuple[InterestMethod, ...]] = ("reducing", "equal_principal", "interest_only")
+
+
+def _check_accrual(terms: Terms) -> None:
+    if terms.interest_accrual == "daily" and terms.interest_method not in _BY_DAY:
+        methods = ", ".join(_BY_DAY)
+        raise TermsError("/interest_accrual", f"daily goes with {methods}, not with {terms.interest_method} (rule 14)")
+
+
 def _check_fixed_instalment(terms: Terms) -> None:
     if not terms.instalment_fixed:
         return
@@ -509,6 +524,7 @@ _CHECKS: Final[tuple[Callable[[Terms], None], ...]] = (
     _check_dates,
     _check_rows,
     _check_method,
+    _check_accrual,
     _check_fixed_instalment,
     _check_changes,
     _check_fees,

@@ -487,6 +487,12 @@ def test_a_rows_interest_accrues_by_its_days() -> None:
     assert accrued_in_row(row, date(2026, 2, 5)) == 150000
 
 
+@pytest.mark.parametrize("method", ["reducing", "equal_principal", "interest_only"])
+def test_daily_accrual_is_for_servicing_and_leaves_the_schedule_as_it_is(method: str) -> None:
+    assert Terms.parse(PERSONAL_LOAN).interest_accrual == "schedule"
+    assert scheduled(interest_method=method, interest_accrual="daily") == scheduled(interest_method=method)
+
+
 # --- Terms that cannot be a loan -------------------------------------------------------------------------------
 
 
@@ -521,6 +527,9 @@ def test_a_rows_interest_accrues_by_its_days() -> None:
         ("/step_every", {"interest_method": "step_up", "step_percent": "5"}),
         ("/balloon_paise", {"interest_method": "balloon"}),
         ("/balloon_paise", {"interest_method": "balloon", "balloon_paise": A_LAKH}),
+        ("/interest_accrual", {"interest_accrual": "hourly"}),
+        ("/interest_accrual", {"interest_accrual": "daily", "interest_method": "flat"}),
+        ("/interest_accrual", {"interest_accrual": "daily", "interest_method": "bullet"}),
         ("/instalment_paise", {"instalment_fixed": True}),
         ("/instalment_fixed", {"instalment_fixed": True, "instalment_paise": 1, "interest_method": "flat"}),
         ("/tranches", {"tranches": {}}),
