@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import time
 from decimal import Decimal
 from typing import Any
@@ -46,6 +46,41 @@ class Product:
     quote_valid_days: int
     buckets: tuple[tuple[int, str], ...]
     classes: tuple[tuple[int, str], ...]
+    allocation_rank_npa: Mapping[str, int]
+    lender_kind: str = "nbfc-middle"
+    lender_name: str = ""
+    purpose: str = "personal"
+    borrower_kind: str = "individual"
+    secured: bool = False
+    papers_held: bool = False
+    allocation_by: str = "instalment"
+    excess_use: str = "hold"
+    prepayment_choice: str = "reduce_tenure"
+    prepayment_percent: Decimal = Decimal("0.00")
+    prepayment_gst_percent: Decimal = Decimal("18.00")
+    prepayment_minimum_paise: int = 0
+    penal_percent: Decimal = Decimal("0.00")
+    penal_grace_days: int = 0
+    restructuring_schemes: tuple[str, ...] = ()
+    restructured_months: int = 12
+    restructured_repaid_percent: Decimal = Decimal("0.00")
+    restructuring_dpd: str = "keep"
+    reset_option: str = "longer_tenure"
+    reset_max_instalments: int = 0
+    reset_fixed_switches: int = 1
+    statement_months: int = 3
+    cooling_off_days: int = 3
+    cooling_off_fee_kept: bool = False
+    settlement_valid_days: int = 30
+    accrual: str = "month_end"
+    provisions: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
+    grievance_days: int = 30
+    refund_retry_after_hours: int = 24
+    refund_max_attempts: int = 3
+    mandate_check: bool = True
+    contact_from: time = time(8)
+    contact_until: time = time(19)
+    rail_attempts: Mapping[str, int] = field(default_factory=lambda: {"upi": 4})
 
     @property
     def thresholds(self) -> tuple[int, ...]:
@@ -83,6 +118,7 @@ class Product:
             quote_valid_days=preclosure["quote_valid_days"],
             buckets=tuple((days, name) for days, name in delinquency["buckets"]),
             classes=tuple((days, name) for days, name in delinquency["classes"]),
+            allocation_rank_npa={kind: rank for rank, kind in enumerate(order)},
         )
 
 
