@@ -67,7 +67,7 @@ def instalments(loan: Loan, product: Product) -> Iterator[Task]:
     if row is None:
         return
     yield Task(day_start(row.due_on), "instalment", lambda: fall_due(loan, row))
-    hours = product.notice_hours.get(loan.mandate.get("rail", ""), 0)
+    hours = product.notice_hours.get(loan.mandate.get("rail", ""), 0) if product.debits_automatic else 0
     if hours and loan.mandate.get("status") == "active" and row.number not in loan.notified:
         debit_at = at_hour(row.due_on, product.debit_at)
         at = max(debit_at - timedelta(hours=hours), day_start(loan.disbursed_on or row.due_on))
@@ -77,7 +77,7 @@ def instalments(loan: Loan, product: Product) -> Iterator[Task]:
 
 def debits(loan: Loan, product: Product) -> Iterator[Task]:
     """Attempts to come, for what is unpaid and not asked for already."""
-    if not loan.mandate:
+    if not loan.mandate or not product.debits_automatic:
         return
     for number, chance in loan.opportunities.items():
         if amount_to_ask(loan, number) == 0:

@@ -81,6 +81,8 @@ class Product:
     contact_from: time = time(8)
     contact_until: time = time(19)
     rail_attempts: Mapping[str, int] = field(default_factory=lambda: {"upi": 4})
+    debits_automatic: bool = True
+    """False: no debit is asked for, whatever the mandate allows; borrowers pay by themselves."""
 
     @property
     def thresholds(self) -> tuple[int, ...]:
@@ -108,6 +110,7 @@ class Product:
             technical_retry_after_hours=tuple(debits["technical_retry_after_hours"]),
             outcome_within_hours=debits["outcome_within_hours"],
             window_days=debits["window_days"],
+            debits_automatic=debits.get("automatic", True),
             notice_hours=debits["notice_hours"],
             charges={
                 kind: Charge(kind, charge["amount_paise"], Decimal(charge["gst_percent"]))
