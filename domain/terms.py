@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeVar, cast, get_args
 from domain.calendar import DayCount, DueDates, Frequency, HolidayShift, MonthEnd
 from domain.money import Paise, RoundingMode, round_to_unit
 
-__all__ = ["Fee", "RateChange", "Terms", "TermsError", "Tranche"]
+__all__ = ["Fee", "RateChange", "Terms", "TermsError", "Tranche", "read_term", "term_defaults"]
 
 RateType = Literal["fixed", "floating"]
 InterestMethod = Literal[
@@ -425,6 +425,16 @@ def _written(value: Any) -> Any:
             return [item.to_dict() for item in cast("tuple[Fee | Tranche | RateChange, ...]", value)]
         case _:
             return value
+
+
+def term_defaults() -> dict[str, Any]:
+    """Each term by name, JSON-safe, when nobody gives it; None where it must be given or follows from the others."""
+    return {name: None if field.default is _REQUIRED else _written(field.default) for name, field in _FIELDS.items()}
+
+
+def read_term(name: str, value: Any) -> Any:
+    """One term without the others, as a product gives it; raises `TermsError` naming the field."""
+    return _FIELDS[name].reader(value, f"/{name}")
 
 
 def _meant_due_day(values: Mapping[str, Any]) -> int | None:
