@@ -139,8 +139,17 @@ def _annuity_plan(terms: Terms, stretch: Stretch, weights: Sequence[Decimal], ta
         if _is_sound(rows, amounts, last):
             first = amounts[0] if len(rows) > 1 else last
             return Plan(_lines(terms, stretch, rows, target), first, notes)
+    _ensure_steps_cover_interest(terms, stretch, exact * weights[0])
     rows = list(_relevelled(terms, stretch, annuity))
     return Plan(_lines(terms, stretch, rows, target), round_to_unit(exact, terms.rounding_mode), (_RELEVELLED,))
+
+
+def _ensure_steps_cover_interest(terms: Terms, stretch: Stretch, instalment: Decimal) -> None:
+    """Rule 27. Where the lowest step covers its first row, all do: the balance falls, the instalment rises."""
+    if terms.interest_method in _STEPS and instalment < stretch.regular_interest:
+        interest = rounded(terms, stretch.regular_interest)
+        message = f"leaves an instalment of {int(instalment)} paise, below its row's interest of {interest} paise"
+        raise TermsError("/step_percent", message)
 
 
 def _roundings(terms: Terms) -> Sequence[tuple[RoundingMode, Paise, tuple[str, ...]]]:
@@ -263,11 +272,15 @@ def _on_balance(terms: Terms, stretch: Stretch, parts: Sequence[Paise], notes: t
 
 
 def flat_interest(terms: Terms, total: Fraction, rows: int) -> list[Paise]:
-    """Interest on the original principal for the whole term, evenly; the last row takes the difference."""
-    whole = rounded(terms, total)
-    even = rounded(terms, total / rows)
-    last = whole - even * (rows - 1)
-    return [even] * (rows - 1) + [last] if last >= 0 else list(split(whole, [1] * rows))
+    """Interest on the original principal for the whole term; the last row takes the difference.
+
+    Evenly, or by the sum of digits: of n rows, the first has n shares and the last has one (12 months: of 78).
+    """
+    weights = range(rows, 0, -1) if terms.interest_method == "rule_of_78" else [1] * rows
+    whole, share = rounded(terms, total), total / sum(weights)
+    parts = [rounded(terms, share * weight) for weight in weights[:-1]]
+    last = whole - sum(parts)
+    return [*parts, last] if last >= 0 else list(split(whole, weights))
 
 
 def flat_principal(
@@ -275,6 +288,9 @@ def flat_principal(
 ) -> tuple[list[Paise], Paise, tuple[str, ...]]:
     """Equal instalments less the row's interest; the last row takes the rest."""
     count = len(interest)
+    if terms.interest_method == "rule_of_78" and interest[0] * count > balance + sum(interest):
+        message = f"rule_of_78 puts {interest[0]} paise of interest on a row: more than its instalment"
+        raise TermsError("/interest_method", message)
     for mode, unit, notes in _roundings(terms):
         instalment = round_ratio(balance + sum(interest), count, mode, unit)
         parts = [instalment - due for due in interest[:-1]]

@@ -82,12 +82,18 @@ class Frequency:
         return self.every * _NOMINAL_DAYS[self.unit]
 
     @property
+    def days_at_most(self) -> int:
+        """No regular period is longer than this."""
+        return self.every * _DAYS_AT_MOST[self.unit]
+
+    @property
     def year_share(self) -> Fraction:
         """What one regular period is of a year, whatever its days: 1/12, 1/4, 1/52, N/365 ..."""
         return Fraction(self.every, _PER_YEAR[self.unit])
 
 
 _NOMINAL_DAYS: Final[dict[Unit, int]] = {"days": 1, "weeks": 7, "months": 30, "bullet": 0}
+_DAYS_AT_MOST: Final[dict[Unit, int]] = {"days": 1, "weeks": 7, "months": 31, "bullet": 0}
 _PER_YEAR: Final[dict[Unit, int]] = {"days": 365, "weeks": 52, "months": 12, "bullet": 1}
 
 
@@ -150,7 +156,8 @@ class DueDates:
         """Regular periods from `day` to the first due date; a part of one counts by its actual days."""
         if self.frequency.unit == "bullet":
             return Fraction(1)
-        whole = 0
+        # A first guess that is never too far back: no period of these units is longer.
+        whole = max((self.first - day).days // self.frequency.days_at_most - 1, 0)
         while self.nth(-whole) >= day:
             whole += 1
         start, end = self.nth(-whole), self.nth(1 - whole)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 from domain.calendar import DueDates, regular_fraction, shift_for_holidays, year_fraction
+from domain.ensure import InvariantBroken
 from domain.terms import RateChange, Terms, TermsError, Tranche
 
 __all__ = ["Layout", "Period", "Rates", "Span", "lay_out"]
@@ -116,6 +117,8 @@ _NOTHING: Final = Fraction(0)
 
 def lay_out(terms: Terms, count: int, holidays: Set[date] = NO_HOLIDAYS) -> Layout:
     """The periods of `count` rows, with the tranches that fall into each."""
+    if terms.rows:
+        return _with_tranches(terms, None, list(_given_periods(terms)))
     dates = terms.due_dates()
     try:
         due = [_moved(terms, dates.nth(number), holidays) for number in range(1, count + 1)]
@@ -128,7 +131,17 @@ def lay_out(terms: Terms, count: int, holidays: Set[date] = NO_HOLIDAYS) -> Layo
         periods.append(Period(number, start, end, span, span))
     if terms.interest_method == "bullet":
         periods = [_merged(periods)]
-    return _with_tranches(terms, before, periods) if terms.tranches else Layout(before, tuple(periods))
+    return _with_tranches(terms, before, periods)
+
+
+def _given_periods(terms: Terms) -> Iterator[Period]:
+    """The rows' own dates; one that is a regular period after the one before counts as one (rule 3)."""
+    for number, (start, end) in enumerate(pairwise([terms.disburse_on, *(row.due_on for row in terms.rows)]), start=1):
+        dates = DueDates.of(terms.frequency, end, start, month_end=terms.month_end)
+        if dates is None:
+            raise InvariantBroken("any day is a due date of its own day of month", due_on=end)
+        span = (Span(start, end, _fraction_from(start, terms, dates, end)),)
+        yield Period(number, start, end, span, span)
 
 
 def _moved(terms: Terms, day: date, holidays: Set[date]) -> date:
@@ -187,6 +200,8 @@ def _merged(periods: list[Period]) -> Period:
 
 def _with_tranches(terms: Terms, before: Period | None, rows: list[Period]) -> Layout:
     """Each tranche in the period that it is paid out in: on its first day or later, before its due date."""
+    if not terms.tranches:
+        return Layout(before, tuple(rows))
     if terms.tranches[-1].on >= rows[-1].due_on:
         at = f"/tranches/{len(terms.tranches) - 1}/on"
         raise TermsError(at, f"must be before the last due date {rows[-1].due_on}")

@@ -11,11 +11,11 @@ from typing import Any
 
 from domain.amortisation import Line, Plan, Stretch, flat_interest, flat_principal, plan, rounded
 from domain.apr import Flow, nominal_apr_percent, xirr_percent
-from domain.calendar import DayCount, year_fraction
+from domain.calendar import DayCount, DueDates, year_fraction
 from domain.ensure import ensure
 from domain.money import Paise, RoundingMode, round_ratio, round_to_unit, split
 from domain.periods import NO_HOLIDAYS, Layout, Period, Rates, lay_out
-from domain.terms import MAX_ROWS, Terms, TermsError
+from domain.terms import MAX_ROWS, ON_THE_FIRST_PRINCIPAL, Terms, TermsError
 
 __all__ = ["Row", "Schedule", "accrued_in_row", "build_schedule", "interest_for_days"]
 
@@ -182,7 +182,9 @@ def _repaid(terms: Terms, layout: Layout) -> _Draft:
     if layout.before and terms.broken_period == "separate":
         opening, interest = _interest(terms, layout.before, draft.balance, rates)
         draft.take(opening, Line(0, rounded(terms, interest)))
-    if terms.interest_method == "flat":
+    if terms.rows:
+        _repay_as_given(terms, layout, rates, draft)
+    elif terms.interest_method in ON_THE_FIRST_PRINCIPAL:
         _repay_flat(terms, layout, rates, draft)
     else:
         _repay_on_balance(terms, layout, rates, draft)
@@ -216,6 +218,20 @@ def _repay_on_balance(terms: Terms, layout: Layout, rates: Rates, draft: _Draft)
                 raise TermsError("/tranches", "a tranche comes after the fixed instalment has repaid the loan")
             break
     _collect_accrued(terms, draft, owed)
+
+
+def _repay_as_given(terms: Terms, layout: Layout, rates: Rates, draft: _Draft) -> None:
+    for index, (row, period) in enumerate(zip(terms.rows, layout.rows, strict=True)):
+        opening, by_days = _interest(terms, period, draft.balance, rates)
+        if row.principal_paise > opening:
+            message = f"{row.principal_paise} repays more than the {opening} paise that are owed"
+            raise TermsError(f"/rows/{index}/principal_paise", message)
+        interest = rounded(terms, by_days) if row.interest_paise is None else row.interest_paise
+        draft.take(opening, Line(row.principal_paise, interest))
+    if draft.balance:
+        message = f"leaves {draft.balance} paise unpaid after the last row"
+        raise TermsError(f"/rows/{len(terms.rows) - 1}/principal_paise", message)
+    draft.instalment = sum(draft.lines[0])
 
 
 def _repay_flat(terms: Terms, layout: Layout, rates: Rates, draft: _Draft) -> None:
@@ -344,33 +360,58 @@ def _fees_by_row(terms: Terms, last: int) -> Mapping[int, Paise]:
 
 
 def _apr_percent(terms: Terms, net: Paise, rows: Sequence[Row]) -> Decimal:
+    got, paid = _borrowers_side(terms, net, rows)
     if terms.apr_method == "xirr":
-        return xirr_percent(_flows_by_day(terms, net, rows), terms.annual_rate_percent)
+        return xirr_percent(_flows_by_day(terms, got, paid, rows), terms.annual_rate_percent)
     days = (rows[-1].due_on - terms.disburse_on).days
     a_year = Fraction(365, days) if terms.frequency.unit == "bullet" else 1 / terms.frequency.year_share
-    return nominal_apr_percent(_flows_by_period(terms, net, rows), a_year, terms.annual_rate_percent)
+    return nominal_apr_percent(_flows_by_period(terms, got, paid, rows), a_year, terms.annual_rate_percent)
 
 
-def _flows_by_day(terms: Terms, net: Paise, rows: Sequence[Row]) -> list[Flow]:
+def _borrowers_side(terms: Terms, net: Paise, rows: Sequence[Row]) -> tuple[Paise, list[Paise]]:
+    """What counts as got at first, and as paid with each row: GST on fees is a cost, or is left out of both.
+
+    A bank's statement may show fees without their GST; its APR then has to say which of the two it is.
+    """
+    paid = [row.total_paise for row in rows]
+    if terms.apr_fees == "gross":
+        return net, paid
+    at_first = sum(fee.gst_paise for fee in terms.fees if fee.collection in ("deducted", "added_to_principal"))
+    gst = [sum(fee.gst_paise for fee in terms.fees if fee.row == row.number) for row in rows]
+    return net + at_first, [total - part for total, part in zip(paid, gst, strict=True)]
+
+
+def _flows_by_day(terms: Terms, got: Paise, paid: Sequence[Paise], rows: Sequence[Row]) -> list[Flow]:
     def at(day: date) -> int:
         return (day - terms.disburse_on).days
 
     later = [Flow(at(tranche.on), -tranche.amount_paise) for tranche in terms.tranches]
-    return [Flow(0, -net), *later, *(Flow(at(row.due_on), row.total_paise) for row in rows)]
+    repaid = [Flow(at(row.due_on), total) for row, total in zip(rows, paid, strict=True)]
+    return [Flow(0, -got), *later, *repaid]
 
 
-def _flows_by_period(terms: Terms, net: Paise, rows: Sequence[Row]) -> list[Flow]:
+def _flows_by_period(terms: Terms, got: Paise, paid: Sequence[Paise], rows: Sequence[Row]) -> list[Flow]:
     """Rows are a period apart, whatever its days; only an odd first period and tranches fall between."""
+    at = _times(terms, rows)
+    flows = [Flow(0, -got), *(Flow(time, total) for time, total in zip(at, paid, strict=True))]
+    for tranche in terms.tranches:
+        index = next(index for index, row in enumerate(rows) if tranche.on < row.due_on)
+        before = Fraction((rows[index].due_on - tranche.on).days, rows[index].days)
+        since = at[index] - (at[index - 1] if index else 0)
+        flows.append(Flow(at[index] - before * since, -tranche.amount_paise))
+    return flows
+
+
+def _times(terms: Terms, rows: Sequence[Row]) -> list[Fraction | int]:
+    """When each row falls due, in regular periods from the payout."""
+    dates = terms.due_dates()
+    if terms.rows and any(row.due_on != dates.nth(row.number) for row in rows):
+        # Dates of their own: whole periods back from each, and the part of one that remains (Regulation Z).
+        own = (DueDates.of(terms.frequency, row.due_on, row.due_on) or dates for row in rows)
+        return [dates.periods_since(terms.disburse_on) for dates in own]
     first = _periods_to_first(terms)
     ahead = first + terms.row_count - 2 if terms.interest_method == "bullet" else first - 1
-    at = {row.number: ahead + row.number for row in rows}
-    flows = [Flow(0, -net), *(Flow(at[row.number], row.total_paise) for row in rows)]
-    for tranche in terms.tranches:
-        row = next(row for row in rows if tranche.on < row.due_on)
-        before = Fraction((row.due_on - tranche.on).days, row.days)
-        since = at[row.number] if row is rows[0] else 1
-        flows.append(Flow(at[row.number] - before * since, -tranche.amount_paise))
-    return flows
+    return [ahead + row.number for row in rows]
 
 
 def _periods_to_first(terms: Terms) -> Fraction | int:

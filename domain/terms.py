@@ -13,11 +13,21 @@ from typing import Any, Final, Literal, TypeVar, cast, get_args
 from domain.calendar import DayCount, DueDates, Frequency, HolidayShift, MonthEnd
 from domain.money import Paise, RoundingMode, round_to_unit
 
-__all__ = ["Fee", "RateChange", "Terms", "TermsError", "Tranche", "read_term", "term_defaults"]
+__all__ = [
+    "ON_THE_FIRST_PRINCIPAL",
+    "Fee",
+    "GivenRow",
+    "RateChange",
+    "Terms",
+    "TermsError",
+    "Tranche",
+    "read_term",
+    "term_defaults",
+]
 
 RateType = Literal["fixed", "floating"]
 InterestMethod = Literal[
-    "reducing", "flat", "equal_principal", "interest_only", "bullet", "step_up", "step_down", "balloon"
+    "reducing", "flat", "equal_principal", "interest_only", "bullet", "step_up", "step_down", "balloon", "rule_of_78"
 ]
 BrokenPeriod = Literal["add_to_first", "spread", "separate", "deduct"]
 InstalmentRounding = Literal["up", "nearest"]
@@ -25,6 +35,7 @@ MoratoriumInterest = Literal["pay", "capitalise", "accrue"]
 AccruedCollection = Literal["evenly", "first_row"]
 InterestAccrual = Literal["schedule", "daily"]
 AprMethod = Literal["nominal", "xirr"]
+AprFees = Literal["gross", "net_of_gst"]
 ShiftMoves = Literal["debit", "due_date"]
 FeeCollection = Literal["deducted", "added_to_principal", "due_with_row", "contingent"]
 
@@ -33,6 +44,8 @@ MAX_PRINCIPAL_PAISE: Final = 10**15  # ten lakh crore rupees: more than any one 
 FIRST_YEAR, LAST_YEAR = 1900, 2200  # of days that are given; rows may go on to the last year that dates have
 MAX_RATE_PERCENT: Final = Decimal(1000)
 STANDARD_GST_PERCENT: Final = Decimal("18.00")  # rule 9
+# Interest for the whole term, fixed at the start on the amount lent (rule 6).
+ON_THE_FIRST_PRINCIPAL: Final[tuple[InterestMethod, ...]] = ("flat", "rule_of_78")
 
 
 class TermsError(Exception):
@@ -112,11 +125,26 @@ class RateChange:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class GivenRow:
+    """A row as lender and borrower agreed on it; without an amount, its interest is by days on the balance."""
+
+    due_on: date
+    principal_paise: Paise
+    interest_paise: Paise | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe."""
+        told: dict[str, Any] = {"due_on": self.due_on.isoformat(), "principal_paise": self.principal_paise}
+        return told if self.interest_paise is None else {**told, "interest_paise": self.interest_paise}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """The terms of one loan, every default resolved. Paise, percent a year, Asia/Kolkata days.
 
-    `interest_accrual` says what servicing does between due dates (rule 14); the schedule is the same either way.
+    `rows`, where given, are the schedule: `instalments` is how many, `first_due_on` the first of them.
+    `apr_fees` says whether the GST on fees is a cost in the APR. `interest_accrual` says what servicing does between due dates (rule 14); the schedule is the same either way.
     """
 
     principal_paise: Paise
@@ -152,6 +180,8 @@ class Terms:
     rate_changes: tuple[RateChange, ...]
     fees: tuple[Fee, ...]
     apr_method: AprMethod
+    apr_fees: AprFees
+    rows: tuple[GivenRow, ...]
     interest_accrual: InterestAccrual
 
     @classmethod
@@ -161,6 +191,10 @@ class Terms:
         if data.get("instalment_rounding_paise") is not None and data.get("instalment_rounding_mode") is None:
             # A product's "up" was meant for its own unit: 1 means to the paisa, nearest (rule 5).
             given.pop("instalment_rounding_mode", None)
+        if given.get("interest_method") == "rule_of_78" != data.get("interest_method"):
+            raise TermsError("/interest_method", "rule_of_78 is for reading old books: only a loan's own terms name it")
+        if given.get("rows"):
+            given = _with_given_rows(given)
         values: dict[str, Any] = {name: field.read(given, name) for name, field in _FIELDS.items()}
         values["instalment_rounding_mode"] = values["instalment_rounding_mode"] or (
             "nearest" if values["instalment_rounding_paise"] == 1 else "up"
@@ -316,6 +350,14 @@ def _tranche(item: Mapping[str, Any], at: str) -> Tranche:
     return Tranche(_ON.read(item, "on", at), _AMOUNT.read(item, "amount_paise", at))
 
 
+def _given_row(item: Mapping[str, Any], at: str) -> GivenRow:
+    return GivenRow(
+        _ON.read(item, "due_on", at),
+        _FROM_NOTHING.read(item, "principal_paise", at),
+        _OR_BY_DAYS.read(item, "interest_paise", at),
+    )
+
+
 def _rate_change(item: Mapping[str, Any], at: str) -> RateChange:
     return RateChange(_ON.read(item, "from", at), _RATE.read(item, "annual_rate_percent", at))
 
@@ -369,9 +411,12 @@ _ON: Final = _Field(_day)
 _AMOUNT: Final = _Field(_paise)
 _RATE: Final = _Field(_percent)
 _KIND: Final = _Field(_text)
+_FROM_NOTHING: Final = _Field(partial(_integer, least=0, most=MAX_PRINCIPAL_PAISE))
+_OR_BY_DAYS: Final = _Field(partial(_integer, least=0, most=MAX_PRINCIPAL_PAISE), None)
 _GST: Final = _Field(partial(_percent, most=Decimal(100)), STANDARD_GST_PERCENT)
 _ROW: Final = _Field(_count, None)
 _OFF: Final = _Field(_flag, False)
+_ROWS: Final = _Field(_many(_given_row), ())
 
 # The order is the order of the answer, and of what is complained about first.
 _FIELDS: Final[dict[str, _Field]] = {
@@ -408,6 +453,8 @@ _FIELDS: Final[dict[str, _Field]] = {
     "rate_changes": _Field(_many(_rate_change), ()),
     "fees": _Field(_many(_fee), ()),
     "apr_method": _Field(_choice(AprMethod), "nominal"),
+    "apr_fees": _Field(_choice(AprFees), "gross"),
+    "rows": _ROWS,
     "interest_accrual": _Field(_choice(InterestAccrual), "schedule"),
 }
 
@@ -422,7 +469,7 @@ def _written(value: Any) -> Any:
         case Frequency():
             return _FREQUENCY_NAMES.get(value) or {"every": value.every, "unit": value.unit}
         case tuple():
-            return [item.to_dict() for item in cast("tuple[Fee | Tranche | RateChange, ...]", value)]
+            return [item.to_dict() for item in cast("tuple[Fee | Tranche | RateChange | GivenRow, ...]", value)]
         case _:
             return value
 
@@ -437,9 +484,15 @@ def read_term(name: str, value: Any) -> Any:
     return _FIELDS[name].reader(value, f"/{name}")
 
 
+def _with_given_rows(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What given rows say of themselves need not be said again; where it is, it has to be the same."""
+    rows: tuple[GivenRow, ...] = _ROWS.read(given, "rows")
+    return {"instalments": len(rows), "first_due_on": rows[0].due_on, **given}
+
+
 def _meant_due_day(values: Mapping[str, Any]) -> int | None:
     """The day of month that the first two dates mean, so that another payout day later does not change it."""
-    if values["frequency"].unit != "months":
+    if values["frequency"].unit != "months" or values["rows"]:
         return None
     start = values["schedule_starts_on"] or values["disburse_on"]
     dates = DueDates.of(values["frequency"], values["first_due_on"], start, month_end=values["month_end"])
@@ -458,7 +511,7 @@ def _check_dates(terms: Terms) -> None:
 
 
 def _check_rows(terms: Terms) -> None:
-    if terms.principal_paise < terms.row_count:
+    if terms.principal_paise < terms.row_count and not terms.rows:
         raise TermsError("/instalments", f"{terms.row_count} rows cannot share {terms.principal_paise} paise")
     if terms.row_count > MAX_ROWS:
         raise TermsError("/moratorium_instalments", f"makes more than {MAX_ROWS} rows")
@@ -483,10 +536,42 @@ def _check_method(terms: Terms) -> None:
             raise TermsError("/balloon_paise", "is missing: it is the principal of the last row")
         if terms.row_count < 2 or terms.principal_paise - terms.balloon_paise < terms.row_count:
             raise TermsError("/balloon_paise", "leaves nothing to repay before the last row")
-    if terms.interest_method == "flat":
+    if terms.interest_method in ON_THE_FIRST_PRINCIPAL:
         for name in ("tranches", "rate_changes"):
             if getattr(terms, name):
-                raise TermsError(f"/{name}", "flat interest is fixed on the first principal and rate (rule 6)")
+                method = terms.interest_method
+                raise TermsError(f"/{name}", f"{method} interest is fixed on the first principal and rate (rule 6)")
+
+
+def _check_given_rows(terms: Terms) -> None:
+    if not terms.rows:
+        return
+    for name, contradicts in _NOT_WITH_ROWS.items():
+        if contradicts(terms):
+            value = _written(getattr(terms, name))
+            raise TermsError(f"/{name}", f"{value} does not go with given rows: they say it all")
+    if terms.instalments != len(terms.rows):
+        raise TermsError("/instalments", f"is {terms.instalments}, but {len(terms.rows)} rows are given")
+    if terms.first_due_on != terms.rows[0].due_on:
+        raise TermsError("/first_due_on", f"is {terms.first_due_on}, but rows/0 is due on {terms.rows[0].due_on}")
+    before = terms.disburse_on
+    for index, row in enumerate(terms.rows):
+        if row.due_on <= before:
+            raise TermsError(f"/rows/{index}/due_on", f"{row.due_on} must be after {before}, the date before it")
+        if row.interest_paise is None and terms.interest_method in ON_THE_FIRST_PRINCIPAL:
+            message = f"is missing: {terms.interest_method} interest is not by days on the balance"
+            raise TermsError(f"/rows/{index}/interest_paise", message)
+        before = row.due_on
+
+
+# What contradicts given rows: where they start, end and step is theirs to say (and no holiday moves them).
+_NOT_WITH_ROWS: Final[dict[str, Callable[[Terms], bool]]] = {
+    "interest_method": lambda terms: terms.interest_method == "bullet",
+    "instalment_fixed": lambda terms: terms.instalment_fixed,
+    "schedule_starts_on": lambda terms: terms.schedule_starts_on is not None,
+    "moratorium_instalments": lambda terms: terms.moratorium_instalments > 0,
+    "broken_period": lambda terms: terms.broken_period in ("separate", "deduct"),
+}
 
 
 _BY_DAY: Final[tuple[InterestMethod, ...]] = ("reducing", "equal_principal", "interest_only")
@@ -531,6 +616,7 @@ def _check_fees(terms: Terms) -> None:
 
 
 _CHECKS: Final[tuple[Callable[[Terms], None], ...]] = (
+    _check_given_rows,
     _check_dates,
     _check_rows,
     _check_method,
