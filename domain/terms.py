@@ -144,7 +144,8 @@ class Terms:
     """The terms of one loan, every default resolved. Paise, percent a year, Asia/Kolkata days.
 
     `rows`, where given, are the schedule: `instalments` is how many, `first_due_on` the first of them.
-    `apr_fees` says whether the GST on fees is a cost in the APR. `interest_accrual` says what servicing does between due dates (rule 14); the schedule is the same either way.
+    `apr_fees` says whether the GST on fees is a cost in the APR. `interest_accrual` says what servicing does
+    between due dates (rule 14); the schedule is the same either way.
     """
 
     principal_paise: Paise
