@@ -1,16 +1,15 @@
-"""A product's rules: what the lender decided once for all loans of a kind, as read from its TOML file."""
+"""A product: what the lender decided once for all loans of a kind, as read from its TOML file and checked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal
 from typing import Any
 
-from domain.ensure import ensure
-
-DUE_KINDS = ("interest", "principal", "fee", "charge", "penal")
+from domain.product_settings import SETTINGS
+from domain.setting import Problem, Reading, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,67 +21,70 @@ class Charge:
     gst_percent: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """One version of a product. Amounts in paise, rates in percent, days and hours as named."""
+    """One version of a product; `product_settings.SETTINGS` says what each attribute means, in which unit."""
 
     name: str
     version: int
     description: str
+    lender_kind: str
+    lender_name: str
+    purpose: str
+    borrower_kind: str
+    secured: bool
+    papers_held: bool
     terms: Mapping[str, Any]
+    """Only those that the file gives, as JSON would have them: defaults for `Terms.parse`."""
     instalment_tolerance_paise: int
     allocation_rank: Mapping[str, int]
+    allocation_rank_npa: Mapping[str, int]
+    allocation_by: str
+    excess_use: str
     overdue_tolerance_paise: int
+    debits_automatic: bool
+    """False: no debit is asked for, whatever the mandate allows; borrowers pay by themselves."""
     debit_at: time
     max_attempts: int
+    rail_attempts: Mapping[str, int]
     soft_retry_after_days: tuple[int, ...]
     technical_retry_after_hours: tuple[int, ...]
     outcome_within_hours: int
     window_days: int
     notice_hours: Mapping[str, int]
+    mandate_check: bool
     charges: Mapping[str, Charge]
+    """By kind; bounce and penal are always there, with 0 paise where the file does not give them."""
+    penal_percent: Decimal
+    penal_grace_days: int
+    prepayment_choice: str
+    prepayment_percent: Decimal
+    prepayment_gst_percent: Decimal
+    prepayment_minimum_paise: int
     preclosure_percent: Decimal
     preclosure_gst_percent: Decimal
     quote_valid_days: int
+    settlement_valid_days: int
+    cooling_off_days: int
+    cooling_off_fee_kept: bool
+    reset_option: str
+    reset_max_instalments: int
+    reset_fixed_switches: int
+    statement_months: int
     buckets: tuple[tuple[int, str], ...]
     classes: tuple[tuple[int, str], ...]
-    allocation_rank_npa: Mapping[str, int]
-    lender_kind: str = "nbfc-middle"
-    lender_name: str = ""
-    purpose: str = "personal"
-    borrower_kind: str = "individual"
-    secured: bool = False
-    papers_held: bool = False
-    allocation_by: str = "instalment"
-    excess_use: str = "hold"
-    prepayment_choice: str = "reduce_tenure"
-    prepayment_percent: Decimal = Decimal("0.00")
-    prepayment_gst_percent: Decimal = Decimal("18.00")
-    prepayment_minimum_paise: int = 0
-    penal_percent: Decimal = Decimal("0.00")
-    penal_grace_days: int = 0
-    restructuring_schemes: tuple[str, ...] = ()
-    restructured_months: int = 12
-    restructured_repaid_percent: Decimal = Decimal("0.00")
-    restructuring_dpd: str = "keep"
-    reset_option: str = "longer_tenure"
-    reset_max_instalments: int = 0
-    reset_fixed_switches: int = 1
-    statement_months: int = 3
-    cooling_off_days: int = 3
-    cooling_off_fee_kept: bool = False
-    settlement_valid_days: int = 30
-    accrual: str = "month_end"
-    provisions: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
-    grievance_days: int = 30
-    refund_retry_after_hours: int = 24
-    refund_max_attempts: int = 3
-    mandate_check: bool = True
-    contact_from: time = time(8)
-    contact_until: time = time(19)
-    rail_attempts: Mapping[str, int] = field(default_factory=lambda: {"upi": 4})
-    debits_automatic: bool = True
-    """False: no debit is asked for, whatever the mandate allows; borrowers pay by themselves."""
+    restructuring_schemes: tuple[str, ...]
+    restructured_months: int
+    restructured_repaid_percent: Decimal
+    restructuring_dpd: str
+    accrual: str
+    provisions: Mapping[str, Decimal]
+    """By asset class; those that are not named are as the law has them."""
+    refund_retry_after_hours: int
+    refund_max_attempts: int
+    grievance_days: int
+    contact_from: time
+    contact_until: time
 
     @property
     def thresholds(self) -> tuple[int, ...]:
@@ -91,38 +93,62 @@ class Product:
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Product:
-        """From the TOML file's tables; a missing setting is a KeyError that names it."""
-        order = data["allocation"]["order"]
-        ensure(sorted(order) == sorted(DUE_KINDS), "the waterfall names each kind of due once", order=order)
-        debits, preclosure, delinquency = data["debits"], data["preclosure"], data["delinquency"]
-        hour, minute = debits["at"].split(":")
-        return cls(
-            name=data["name"],
-            version=data["version"],
-            description=data["description"],
-            terms=data["terms"],
-            instalment_tolerance_paise=data["booking"]["instalment_tolerance_paise"],
-            allocation_rank={kind: rank for rank, kind in enumerate(order)},
-            overdue_tolerance_paise=data["allocation"]["overdue_tolerance_paise"],
-            debit_at=time(int(hour), int(minute)),
-            max_attempts=debits["max_attempts"],
-            soft_retry_after_days=tuple(debits["soft_retry_after_days"]),
-            technical_retry_after_hours=tuple(debits["technical_retry_after_hours"]),
-            outcome_within_hours=debits["outcome_within_hours"],
-            window_days=debits["window_days"],
-            debits_automatic=debits.get("automatic", True),
-            notice_hours=debits["notice_hours"],
-            charges={
-                kind: Charge(kind, charge["amount_paise"], Decimal(charge["gst_percent"]))
-                for kind, charge in data["charges"].items()
-            },
-            preclosure_percent=Decimal(preclosure["charge_percent"]),
-            preclosure_gst_percent=Decimal(preclosure["gst_percent"]),
-            quote_valid_days=preclosure["quote_valid_days"],
-            buckets=tuple((days, name) for days, name in delinquency["buckets"]),
-            classes=tuple((days, name) for days, name in delinquency["classes"]),
-            allocation_rank_npa={kind: rank for rank, kind in enumerate(order)},
-        )
+        """From the TOML file's tables; raises `ProductError` with every problem that was found."""
+        checked = check(data)
+        if checked.product is None:
+            raise ProductError(checked.reading.problems)
+        return checked.product
+
+
+class ProductError(Exception):
+    """This file is no product; `problems` says why, each with its path and what to do."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file's settings explained and, when nothing is wrong with them, the product."""
+
+    reading: Reading
+    product: Product | None
+
+
+def check(data: Mapping[str, Any]) -> Checked:
+    """Read every setting, then look for contradictions among them; all problems are in the reading."""
+    from domain.contradictions import contradictions  # late, because contradictions are about products
+
+    reading = read(SETTINGS, data)
+    if reading.problems:
+        return Checked(reading, None)
+    product = _product(reading)
+    reading.problems += contradictions(product)
+    return Checked(reading, None if reading.problems else product)
+
+
+def _product(reading: Reading) -> Product:
+    """The settings as attributes; charges and terms, whose names are not fixed, as mappings."""
+    values = reading.values
+    own = {told.setting.attribute: values[path] for path, told in reading.told.items() if told.setting.attribute}
+    own["allocation_rank_npa"] = own["allocation_rank_npa"] or own["allocation_rank"]
+    kinds = [path.split(".")[1] for path in values if path.startswith("charges.") and path.endswith(".amount_paise")]
+    return Product(
+        **own,
+        charges={
+            kind: Charge(kind, values[f"charges.{kind}.amount_paise"], values[f"charges.{kind}.gst_percent"])
+            for kind in kinds
+        },
+        terms={
+            path.removeprefix("terms."): told.value
+            for path, told in reading.told.items()
+            if told.given and path.startswith("terms.")
+        },
+    )
 
 
 def band(bands: tuple[tuple[int, str], ...], dpd: int) -> str:

@@ -1,0 +1,270 @@
+"""What a product's settings may not say together, or against the law: one function a rule, all in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import time, timedelta
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any, Final
+
+from domain.policies.retry import step
+from domain.product import Product
+from domain.product_settings import ASSET_CLASSES, RAILS
+from domain.setting import Problem
+from domain.terms import Terms, TermsError
+
+NOTICE_HOURS: Final = {"upi": 24, "card": 24}  # RBI e-mandate framework: told at least a day before (rule 29).
+RAIL_ATTEMPTS: Final = {"upi": 4}  # NPCI, UPI AutoPay: one presentation and three more a cycle (rule 35).
+CLASS_DAYS: Final = (0, 1, 31, 61, 91)  # RBI, 12 November 2021: SMA-0, -1, -2 and NPA (rule 20).
+CONTACT: Final = (time(8), time(19))  # RBI: no recovery contact outside these hours (rule 30).
+LEVIED_BY_RULE: Final = ("bounce", "penal")
+NEVER_FROM_SMALL: Final = ("bank", "ucb-tier4", "nbfc-upper", "aifi")
+"""Lenders that may charge no individual and no micro or small enterprise for pre-paying a floating business loan."""
+
+
+def contradictions(product: Product) -> list[Problem]:
+    """All of them, in the table's order; none for a product that can be used."""
+    return [problem for contradiction in CONTRADICTIONS for problem in contradiction(product)]
+
+
+def penal_charges_bear_no_gst(product: Product) -> Iterator[Problem]:
+    """Rule 25; CBIC circular 245/02/2025."""
+    if product.charges["penal"].gst_percent:
+        yield Problem(
+            "charges.penal.gst_percent",
+            f"is {product.charges['penal'].gst_percent}, but a penal charge bears no GST (rule 25)",
+            'Say "0.00"',
+        )
+
+
+def one_penal_charge(product: Product) -> Iterator[Problem]:
+    """A default is penalised in one way, so that the KFS can say in one line what it costs (rule 25)."""
+    fixed, by_day = product.charges["penal"].amount_paise, product.penal_percent
+    if fixed and by_day:
+        yield Problem(
+            "charges.penal",
+            f"asks for {fixed} paise for each overdue instalment and for {by_day} percent a year",
+            "Make amount_paise or percent_per_annum 0",
+        )
+    if product.penal_grace_days and not fixed and not by_day:
+        yield Problem(
+            "charges.penal.grace_days",
+            f"puts off by {product.penal_grace_days} days a penal charge that is 0",
+            "Give amount_paise or percent_per_annum, or leave grace_days out",
+        )
+
+
+def barred_prepayment_charge(product: Product) -> Iterator[Problem]:
+    """RBI (Pre-payment Charges on Loans) Directions, 2025 (rule 24). Loans below a limit are barred when they pay."""
+    small = product.borrower_kind in ("individual", "mse")
+    personal = product.purpose == "personal" and product.borrower_kind == "individual"
+    business = product.purpose == "business" and small and product.lender_kind in NEVER_FROM_SMALL
+    if product.terms.get("rate_type") != "floating" or not (personal or business):
+        return
+    whose = f"a floating-rate {product.purpose} loan to {'an individual' if personal else product.borrower_kind}"
+    for path, percent in (
+        ("prepayment.charge_percent", product.prepayment_percent),
+        ("preclosure.charge_percent", product.preclosure_percent),
+    ):
+        if percent:
+            what = f"is {percent}, but the law bars a charge on pre-paying {whose} from {product.lender_kind} (rule 24)"
+            yield Problem(path, what, 'Say "0.00"')
+
+
+def notice_before_a_debit(product: Product) -> Iterator[Problem]:
+    """Rule 29."""
+    for rail, least in NOTICE_HOURS.items():
+        hours = product.notice_hours.get(rail, 0)
+        if hours < least:
+            yield Problem(
+                f"debits.notice_hours.{rail}",
+                f"is {hours}, but a {rail} debit is to be announced at least {least} hours before (rule 29)",
+                f"Say {least} or more",
+            )
+
+
+def attempts_that_the_rail_allows(product: Product) -> Iterator[Problem]:
+    """Rule 35. A product may try more often than one rail allows, if another rail does allow it."""
+    for rail, most in RAIL_ATTEMPTS.items():
+        if product.rail_attempts.get(rail, most) > most:
+            yield Problem(
+                f"debits.rail_attempts.{rail}",
+                f"is {product.rail_attempts[rail]}, but {rail} allows {most} attempts an instalment (rule 35)",
+                f"Say {most} or less",
+            )
+    limits = [product.rail_attempts.get(rail) for rail in RAILS]
+    if None not in limits and product.max_attempts > max(limit or 0 for limit in limits):
+        yield Problem(
+            "debits.max_attempts",
+            f"is {product.max_attempts}, but no rail in debits.rail_attempts allows so many",
+            f"Say {max(limit or 0 for limit in limits)} or less",
+        )
+
+
+def retries_within_the_window(product: Product) -> Iterator[Problem]:
+    """The waits of all retries together fit into the window, else the last attempts would never be made."""
+    for path, unit, table, waits in (
+        ("debits.soft_retry_after_days", "days", product.soft_retry_after_days, timedelta(days=1)),
+        ("debits.technical_retry_after_hours", "hours", product.technical_retry_after_hours, timedelta(hours=1)),
+    ):
+        total = sum(step(table, attempt) for attempt in range(1, product.max_attempts))
+        if total * waits > timedelta(days=product.window_days):
+            yield Problem(
+                path,
+                f"makes the last of {product.max_attempts} attempts {total} {unit} after the due day, "
+                f"but debits.window_days is {product.window_days}",
+                "Wait less, try less often, or widen the window",
+            )
+
+
+def cooling_off_of_a_day(product: Product) -> Iterator[Problem]:
+    """RBI (Digital Lending) Directions, 2025 (rule 28)."""
+    if product.cooling_off_days < 1:
+        what = f"is {product.cooling_off_days}, but the borrower has at least 1 day to give the loan back (rule 28)"
+        yield Problem("cooling_off.days", what, "Say 1 or more")
+
+
+def thresholds_of_the_law(product: Product) -> Iterator[Problem]:
+    """Rules 19 and 20: classes begin on the law's days; buckets may be finer, but none spans two classes."""
+    days = tuple(first for first, _ in product.classes)
+    law = ", ".join(map(str, CLASS_DAYS))
+    if days != CLASS_DAYS:
+        what = f"begin on days {', '.join(map(str, days))}, but the law's days are {law} (rule 20)"
+        yield Problem("delinquency.classes", what, "Begin the classes on the law's days")
+    missing = [str(day) for day in CLASS_DAYS if day not in {first for first, _ in product.buckets}]
+    if missing:
+        what = f"have none that begins on day {', '.join(missing)}, so one would span two classes (rule 19)"
+        yield Problem("delinquency.buckets", what, f"Begin one on each of {law}; more may come between")
+
+
+def excess_that_cannot_prepay(product: Product) -> Iterator[Problem]:
+    """Flat interest is on the first principal for the whole term: paying ahead would save nothing (rule 6)."""
+    if product.excess_use == "prepay" and product.terms.get("interest_method") == "flat":
+        yield Problem(
+            "allocation.excess",
+            "is prepay, but with terms.interest_method flat a lower principal bears the same interest (rule 6)",
+            "Say hold or advance",
+        )
+
+
+def terms_that_fit_together(product: Product) -> Iterator[Problem]:
+    """The terms refuse among themselves what no loan could have; a loan of a lakh stands for all."""
+    terms = product.terms
+    if "holiday_moves" in terms and terms.get("holiday_shift", "none") == "none":
+        yield Problem(
+            "terms.holiday_moves",
+            f"is {terms['holiday_moves']}, but terms.holiday_shift is none: no holiday moves anything (rule 4)",
+            "Say where holidays shift to, or leave it out",
+        )
+    one_row = "bullet" in (terms.get("interest_method"), terms.get("frequency"))
+    if one_row and terms.get("broken_period") in ("separate", "deduct"):
+        yield Problem(
+            "terms.broken_period",
+            f"is {terms['broken_period']}, but a bullet loan has one period, from its payout (rule 7)",
+            "Leave it out",
+        )
+    try:
+        Terms.parse(_A_LOAN | ({"instalments": 1} if one_row else {}), terms)
+    except TermsError as error:
+        name = error.field.removeprefix("/").split("/")[0]
+        # What a product leaves out, its loans may give: only what it gives itself can contradict.
+        if name in terms:
+            yield Problem(f"terms.{name}", error.message, "Change it or what it does not go with")
+
+
+_A_LOAN: Final[dict[str, Any]] = {
+    "principal_paise": 1_00_000_00,
+    "annual_rate_percent": "18.00",
+    "instalments": 24,
+    "disburse_on": "2026-01-05",
+    "first_due_on": "2026-02-05",
+}
+
+
+def contact_hours_of_the_law(product: Product) -> Iterator[Problem]:
+    """Rule 30."""
+    earliest, latest = CONTACT
+    if product.contact_from < earliest:
+        what = f"is {product.contact_from:%H:%M}, but nobody is contacted before {earliest:%H:%M} (rule 30)"
+        yield Problem("contact.from", what, f'Say "{earliest:%H:%M}" or later')
+    if product.contact_until > latest:
+        what = f"is {product.contact_until:%H:%M}, but nobody is contacted after {latest:%H:%M} (rule 30)"
+        yield Problem("contact.until", what, f'Say "{latest:%H:%M}" or earlier')
+    if product.contact_from >= product.contact_until:
+        what = f"is {product.contact_until:%H:%M}, not after contact.from {product.contact_from:%H:%M}"
+        yield Problem("contact.until", what, "Leave some time between the two")
+
+
+def answers_in_time(product: Product) -> Iterator[Problem]:
+    """What the law asks for by a day: grievances (rule 31), statements (rule 27), restructured loans (rule 22)."""
+    if product.grievance_days > 30:
+        what = f"is {product.grievance_days}, but a grievance is answered within 30 days (rule 31)"
+        yield Problem("grievance.answer_within_days", what, "Say 30 or less")
+    if product.statement_months > 3:
+        what = f"is {product.statement_months}, but a floating-rate loan has a statement every quarter (rule 27)"
+        yield Problem("rate_reset.statement_months", what, "Say 3 or less")
+    if product.restructured_months < 12:
+        what = f"is {product.restructured_months}, but an upgrade takes a year of satisfactory performance (rule 22)"
+        yield Problem("restructuring.upgrade_after_months", what, "Say 12 or more")
+
+
+def papers_of_a_security(product: Product) -> Iterator[Problem]:
+    """Papers are held for a security (rule 31)."""
+    if product.papers_held and not product.secured:
+        yield Problem(
+            "loan.papers_held",
+            "is true, but loan.secured is false: there is nothing to hold papers of (rule 31)",
+            "Say secured = true, or hold no papers",
+        )
+
+
+def enterprises_borrow_for_business(product: Product) -> Iterator[Problem]:
+    """A micro or small enterprise has no personal purposes (rule 24)."""
+    if product.purpose == "personal" and product.borrower_kind == "mse":
+        yield Problem(
+            "loan.purpose",
+            "is personal, but loan.borrower is mse: an enterprise borrows for business (rule 24)",
+            'Say "business", or another borrower',
+        )
+
+
+def provisions_grow_with_age(product: Product) -> Iterator[Problem]:
+    """A worse class is never provided for less (rule 23)."""
+    least = Decimal(0)
+    better = ""
+    for name in (name for name in ASSET_CLASSES if name in product.provisions):
+        percent = product.provisions[name]
+        if percent < least:
+            what = f"is {percent}, less than {least} for {better}, which is the better class (rule 23)"
+            yield Problem(f"accounting.provisions.{name}", what, f"Say {least} or more")
+        least, better = max((least, better), (percent, name))
+
+
+def charges_that_are_known(product: Product) -> Iterator[Problem]:
+    """Any charge may have a name of its own, but not one that is taken for the bounce or the penal charge."""
+    for kind in product.charges:
+        near = get_close_matches(kind, LEVIED_BY_RULE, n=1, cutoff=0.75)
+        if near and near[0] != kind:
+            what = f"is levied by command alone, but looks like {near[0]}, which is levied by rule"
+            yield Problem(f"charges.{kind}", what, f"Say charges.{near[0]}, or give it another name")
+
+
+CONTRADICTIONS: Final[tuple[Callable[[Product], Iterator[Problem]], ...]] = (
+    penal_charges_bear_no_gst,
+    one_penal_charge,
+    barred_prepayment_charge,
+    notice_before_a_debit,
+    attempts_that_the_rail_allows,
+    retries_within_the_window,
+    cooling_off_of_a_day,
+    thresholds_of_the_law,
+    excess_that_cannot_prepay,
+    terms_that_fit_together,
+    contact_hours_of_the_law,
+    answers_in_time,
+    papers_of_a_security,
+    enterprises_borrow_for_business,
+    provisions_grow_with_age,
+    charges_that_are_known,
+)
