@@ -31,7 +31,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "parked retry": ("adapters.cli.set_aside:retry_parked", "Send them again, as they came."),
     "audit verify": ("adapters.cli.audit:verify", "Hash chains, trial balance, read models: name every flaw."),
     "send": ("adapters.cli.send:send", "Publish a message as an upstream system or a gateway would."),
-    "scenario": ("adapters.cli.scenario:scenario", "Live a loan from a file: no broker, no database. Checks files, too."),
+    "scenario": ("adapters.cli.scenario:scenario", "A loan's life from a file: no broker, no database."),
     "schedule": (
         "adapters.cli.schedule:schedule",
         "Work out the schedule of a loan from its terms, as JSON.",

@@ -29,7 +29,7 @@ from domain.refusals import Refused, Repeated
 from streams.engine import TOPIC_ORDER
 from streams.envelope import Record, headers_for
 from streams.outbound import told
-from streams.topics import DEBIT_OUTCOMES, MANDATE_OUTCOMES, PAYMENTS
+from streams.topics import DEBIT_OUTCOMES, MANDATE_OUTCOMES
 from streams.wire import DisbursalRequested, Inbound, understand
 
 
