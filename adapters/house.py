@@ -3,23 +3,82 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+from adapters.errors import Explained
+from adapters.settings import Settings
 from domain.decisions.rules import Rules
 from domain.failures import FailureCodes
-from domain.product import Product, Products
+from domain.product import Product, ProductError, Products
+from domain.setting import Problem
+
+
+class ProductRefused(Explained):
+    """A product file that cannot be used: which, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A product with the file that it comes from: its name and what it says."""
+
+    source: str
+    data: Mapping[str, Any]
+    product: Product
 
 
 @cache
 def load_rules(products_dir: Path | None = None) -> Rules:
-    """Products of the package, and of `products_dir` where the lender keeps its own."""
-    texts = [item.read_text() for item in files("domain.products").iterdir() if item.name.endswith(".toml")]
-    if products_dir is not None:
-        texts += [path.read_text() for path in sorted(products_dir.glob("*.toml"))]
-    products = [Product.parse(tomllib.loads(text)) for text in texts]
+    """Products of the package and of the lender's own folder (`products_dir`, by default the setting's)."""
+    shelf = load_shelf(products_dir or Settings.load().products_dir)
     codes = FailureCodes.from_csv(
         item.read_text() for item in files("domain.reference").iterdir() if item.name.endswith(".csv")
     )
-    return Rules(Products({(product.name, product.version): product for product in products}), codes)
+    return Rules(Products({key: shelved.product for key, shelved in shelf.items()}), codes)
+
+
+def load_shelf(products_dir: Path | None) -> dict[tuple[str, int], Shelved]:
+    """Every product by name and version; raises `ProductRefused` for a file that is none, or contradicts another."""
+    shelf: dict[tuple[str, int], Shelved] = {}
+    for source, text in _product_texts(products_dir):
+        try:
+            data = tomllib.loads(text)
+            product = Product.parse(data)
+        except tomllib.TOMLDecodeError as error:
+            raise ProductRefused(f"{source}: this is not TOML: {error}") from error
+        except ProductError as error:
+            told = "\n".join(f"{source}: {problem}" for problem in error.problems)
+            raise ProductRefused(f"{told}\n`qist product check {source}` explains each setting") from error
+        if twin := twin_of(product, shelf):
+            raise ProductRefused(f"{source}: {twin}")
+        shelf[product.name, product.version] = Shelved(source, data, product)
+    return shelf
+
+
+def twin_of(product: Product, shelf: Mapping[tuple[str, int], Shelved]) -> Problem | None:
+    """Why `product` cannot stand beside what has its name and version and says something else."""
+    other = shelf.get((product.name, product.version))
+    if other is None or other.product == product:
+        return None
+    return Problem(
+        "version",
+        f"is {product.version}, but {other.source} has other settings for {product.name} version {product.version}",
+        "Give what has changed a new version: loans keep the one that they were booked under",
+    )
+
+
+def _product_texts(products_dir: Path | None) -> Iterator[tuple[str, str]]:
+    """Names and texts of product files: those of the package first."""
+    for item in sorted(files("domain.products").iterdir(), key=lambda item: item.name):
+        if item.name.endswith(".toml"):
+            yield f"domain/products/{item.name}", item.read_text(encoding="utf-8")
+    if products_dir is None:
+        return
+    if not products_dir.is_dir():
+        raise ProductRefused(f"{products_dir}: is no folder; QIST_PRODUCTS_DIR names where the lender's products are")
+    for path in sorted(products_dir.glob("*.toml")):
+        yield str(path), path.read_text(encoding="utf-8")

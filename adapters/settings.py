@@ -107,6 +107,9 @@ class Settings(BaseSettings):
     """Who may call our webhooks, and the secret that each signs with: `gateway:secret,gateway:secret`. A gateway that
     is named twice may use either, so that secrets can be changed without a gap. Not set: no webhook is served."""
 
+    products_dir: Path | None = None
+    """Folder with the lender's own products, one TOML file each, beside those that are shipped. Not set: only those."""
+
     log_format: Literal["json", "console"] = "json"
     """`json`: one document a line. `console`: for a person's eyes."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -8,7 +8,7 @@ from datetime import time
 from decimal import Decimal
 from typing import Any
 
-from domain.product_settings import SETTINGS
+from domain.product_settings import GIVEN_ELSEWHERE, SETTINGS
 from domain.setting import Problem, Reading, read
 
 
@@ -123,7 +123,7 @@ def check(data: Mapping[str, Any]) -> Checked:
     """Read every setting, then look for contradictions among them; all problems are in the reading."""
     from domain.contradictions import contradictions  # late, because contradictions are about products
 
-    reading = read(SETTINGS, data)
+    reading = read(SETTINGS, data, GIVEN_ELSEWHERE)
     if reading.problems:
         return Checked(reading, None)
     product = _product(reading)

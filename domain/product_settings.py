@@ -36,12 +36,24 @@ _hours = whole(1, 24 * 30, "hours")
 _gst = percent(40)  # The highest rate of GST since 22 September 2025.
 _charge = percent(100)
 
+OF_A_LOAN: Final = (
+    "principal_paise",
+    "annual_rate_percent",
+    "instalments",
+    "instalment_paise",
+    "disburse_on",
+    "first_due_on",
+    "schedule_starts_on",
+    "tranches",
+    "rate_changes",
+    "rows",
+)
+"""Terms that differ from loan to loan: a product cannot give them."""
+GIVEN_ELSEWHERE: Final = {f"terms.{name}": "Give it with each loan, in the LOS's message" for name in OF_A_LOAN}
+
 # What each term means, for the explanation. A term that is not named here is explained by its name alone.
 _TERMS_SAY: Final[dict[str, str]] = {
-    "principal_paise": "What is lent, in paise.",
-    "annual_rate_percent": "Interest in percent a year.",
     "rate_type": "Whether the rate may change with a benchmark (floating) or not (fixed).",
-    "instalments": "How many instalments repay the loan.",
     "frequency": "How often an instalment falls due.",
     "interest_method": "How instalments are made of principal and interest; where nothing is said, reducing.",
     "day_count": "How days become a part of the year for interest.",
@@ -49,7 +61,6 @@ _TERMS_SAY: Final[dict[str, str]] = {
     "month_end": "Where a due day that a month does not have falls.",
     "holiday_shift": "Where a due date on a bank holiday moves.",
     "holiday_moves": "Whether a holiday moves only the debit or the due date too.",
-    "instalment_paise": "The instalment that the LOS worked out, in paise.",
     "instalment_fixed": "Whether the instalment is kept and the number of instalments follows.",
     "instalment_rounding_paise": "The unit, in paise, to which the instalment is rounded.",
     "instalment_rounding_mode": "Whether the instalment is rounded up or to the nearest unit.",
@@ -66,6 +77,7 @@ _TERMS_SAY: Final[dict[str, str]] = {
     "balloon_paise": "The principal of the last row, in paise.",
     "fees": "Fees of every loan with their GST and how they are collected.",
     "apr_method": "How the APR is worked out: monthly IRR times 12 (nominal) or by actual days (xirr).",
+    "apr_fees": "Whether the APR counts fees with their GST (gross) or without it (net).",
     "interest_accrual": "Interest between due dates: as the schedule has it, or by the day on what is still owed.",
 }
 _TERM_RULES: Final[dict[str, str]] = {
@@ -97,7 +109,7 @@ _TERM_SCHEMAS: Final[dict[object, tuple[str, dict[str, Any]]]] = {
 
 
 def _term_settings() -> list[Setting]:
-    """Defaults for terms, as `domain.terms` reads them; days and what has days in it belong to a loan."""
+    """Defaults for terms, as `domain.terms` reads them."""
     hints = get_type_hints(Terms)
     return [
         Setting(
@@ -111,10 +123,6 @@ def _term_settings() -> list[Setting]:
         for name, default in term_defaults().items()
         if name not in OF_A_LOAN
     ]
-
-
-OF_A_LOAN: Final = ("disburse_on", "first_due_on", "schedule_starts_on", "tranches", "rate_changes")
-"""Terms with days in them: a product cannot give them."""
 
 
 def _term_kind(name: str, hint: Any) -> Kind:

@@ -81,9 +81,12 @@ class Reading:
     problems: list[Problem] = field(default_factory=list[Problem])
 
 
-def read(table: Sequence[Setting], data: Mapping[str, Any]) -> Reading:
-    """Every setting of `table`, from the file's tables or by default; whatever cannot be read is a problem."""
-    given, strangers = _found(table, data)
+def read(table: Sequence[Setting], data: Mapping[str, Any], elsewhere: Mapping[str, str] | None = None) -> Reading:
+    """Every setting of `table`, from the file's tables or by default; whatever cannot be read is a problem.
+
+    `elsewhere`: paths that one might take for settings, and where to give them instead.
+    """
+    given, strangers = _found(table, data, elsewhere or {})
     reading = Reading(problems=strangers)
     for path, setting in _asked(table, given):
         is_given = path in given
@@ -101,7 +104,9 @@ def read(table: Sequence[Setting], data: Mapping[str, Any]) -> Reading:
     return reading
 
 
-def _found(table: Sequence[Setting], data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+def _found(
+    table: Sequence[Setting], data: Mapping[str, Any], elsewhere: Mapping[str, str]
+) -> tuple[dict[str, Any], list[Problem]]:
     """What the file gives, by full path, and the keys that are no setting."""
     leaves = {setting.path for setting in table}
     tables = {path.rsplit(".", depth)[0] for path in leaves for depth in range(1, path.count(".") + 1)}
@@ -117,7 +122,7 @@ def _found(table: Sequence[Setting], data: Mapping[str, Any]) -> tuple[dict[str,
             if known in leaves:
                 given[path] = value
             elif known not in tables:
-                problems.append(Problem(path, "is no setting", _nearest(path, table)))
+                problems.append(Problem(path, "is no setting", elsewhere.get(path) or _nearest(path, table)))
             elif isinstance(value, Mapping):
                 walk(cast("Mapping[str, Any]", value), f"{path}.", f"{known}.")
             else:
@@ -142,17 +147,23 @@ def _nearest(path: str, table: Sequence[Setting]) -> str:
 
 
 def _asked(table: Sequence[Setting], given: Mapping[str, Any]) -> Iterator[tuple[str, Setting]]:
-    """Each setting with its full path; one with a free name once for every name that the file gives there."""
-    plain = {setting.path for setting in table}
+    """Each setting with its full path; those with a free name once for every name that the file gives there."""
+    done: set[str] = set()
     for setting in table:
-        if ANY not in setting.path:
+        before, free, _ = setting.path.partition(ANY)
+        if not free:
             yield setting.path, setting
-            continue
-        before, after = setting.path.split(ANY)
-        names = {path.removeprefix(before).split(".")[0]: None for path in given if path.startswith(before)}
-        for name in names:
-            if not any(path.startswith(f"{before}{name}.") for path in plain):
-                yield f"{before}{name}{after}", setting
+        elif before not in done:
+            done.add(before)
+            for name in _free_names(before, table, given):
+                of_one = (one for one in table if one.path.startswith(before + ANY))
+                yield from ((one.path.replace(ANY, name, 1), one) for one in of_one)
+
+
+def _free_names(before: str, table: Sequence[Setting], given: Mapping[str, Any]) -> list[str]:
+    """Names that the file gives under `before` and that have no settings of their own."""
+    names = dict.fromkeys(path.removeprefix(before).split(".")[0] for path in given if path.startswith(before))
+    return [name for name in names if not any(one.path.startswith(f"{before}{name}.") for one in table)]
 
 
 def json_schema(table: Sequence[Setting], title: str, description: str) -> dict[str, Any]:

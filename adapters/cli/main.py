@@ -32,6 +32,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "audit verify": ("adapters.cli.audit:verify", "Hash chains, trial balance, read models: name every flaw."),
     "send": ("adapters.cli.send:send", "Publish a message as an upstream system or a gateway would."),
     "scenario": ("adapters.cli.scenario:scenario", "A loan's life from a file: no broker, no database."),
+    "product check": ("adapters.cli.product:check", "Explain each setting of a product file; name contradictions."),
+    "product list": ("adapters.cli.product:list_products", "The products in force."),
+    "product show": ("adapters.cli.product:show", "Explain each setting of a product in force."),
     "schedule": (
         "adapters.cli.schedule:schedule",
         "Work out the schedule of a loan from its terms, as JSON.",
@@ -44,6 +47,7 @@ GROUPS: Final[dict[str, str]] = {
     "db": "The database.",
     "dead-letters": "What could not be applied.",
     "parked": "What waits for its loan.",
+    "product": "What the lender decided for a kind of loan.",
     "audit": "Proof that the books are whole.",
 }
 
