@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = {
     "docs/ledger.md": "projections.ledger_page:ledger_page",
     "docs/settings.md": "adapters.settings:settings_page",
+    "docs/products.md": "adapters.product_pages:products_page",
+    "docs/product.schema.json": "adapters.product_pages:schema_page",
     "docs/openapi.yaml": "adapters.http.openapi:page",
     "docs/asyncapi.yaml": "adapters.asyncapi:page",
 }

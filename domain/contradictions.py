@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, Final
 
+from domain.law.penal import gst_applies
+from domain.law.prepayment import prepayment_charge_barred
 from domain.policies.retry import step
 from domain.product import Product
 from domain.product_settings import ASSET_CLASSES, RAILS
 from domain.setting import Problem
-from domain.terms import Terms, TermsError
+from domain.terms import MAX_PRINCIPAL_PAISE, Terms, TermsError
 
 NOTICE_HOURS: Final = {"upi": 24, "card": 24}  # RBI e-mandate framework: told at least a day before (rule 29).
 RAIL_ATTEMPTS: Final = {"upi": 4}  # NPCI, UPI AutoPay: one presentation and three more a cycle (rule 35).
 CLASS_DAYS: Final = (0, 1, 31, 61, 91)  # RBI, 12 November 2021: SMA-0, -1, -2 and NPA (rule 20).
 CONTACT: Final = (time(8), time(19))  # RBI: no recovery contact outside these hours (rule 30).
 LEVIED_BY_RULE: Final = ("bounce", "penal")
-NEVER_FROM_SMALL: Final = ("bank", "ucb-tier4", "nbfc-upper", "aifi")
-"""Lenders that may charge no individual and no micro or small enterprise for pre-paying a floating business loan."""
+LAW_OF: Final = date(2026, 11, 1)
+"""The day whose law a product is checked against, as for loans that are sanctioned then."""
 
 
 def contradictions(product: Product) -> list[Problem]:
@@ -28,18 +30,17 @@ def contradictions(product: Product) -> list[Problem]:
     return [problem for contradiction in CONTRADICTIONS for problem in contradiction(product)]
 
 
-def penal_charges_bear_no_gst(product: Product) -> Iterator[Problem]:
-    """Rule 25; CBIC circular 245/02/2025."""
-    if product.charges["penal"].gst_percent:
-        yield Problem(
-            "charges.penal.gst_percent",
-            f"is {product.charges['penal'].gst_percent}, but a penal charge bears no GST (rule 25)",
-            'Say "0.00"',
-        )
+def gst_where_none_is(product: Product) -> Iterator[Problem]:
+    """GST on a penal charge, or on another charge that bears none (rule 25)."""
+    for kind, charge in product.charges.items():
+        exempt = gst_applies(kind, LAW_OF)
+        if charge.gst_percent and not exempt.value:
+            what = f"is {charge.gst_percent}, but a {kind} charge bears no GST by law ({exempt.rule}; rule 25)"
+            yield Problem(f"charges.{kind}.gst_percent", what, 'Say "0.00"')
 
 
-def one_penal_charge(product: Product) -> Iterator[Problem]:
-    """A default is penalised in one way, so that the KFS can say in one line what it costs (rule 25)."""
+def two_penal_charges(product: Product) -> Iterator[Problem]:
+    """A penal charge both by instalment and by the day, or grace days for one that is 0 (rule 25)."""
     fixed, by_day = product.charges["penal"].amount_paise, product.penal_percent
     if fixed and by_day:
         yield Problem(
@@ -56,24 +57,32 @@ def one_penal_charge(product: Product) -> Iterator[Problem]:
 
 
 def barred_prepayment_charge(product: Product) -> Iterator[Problem]:
-    """RBI (Pre-payment Charges on Loans) Directions, 2025 (rule 24). Loans below a limit are barred when they pay."""
-    small = product.borrower_kind in ("individual", "mse")
-    personal = product.purpose == "personal" and product.borrower_kind == "individual"
-    business = product.purpose == "business" and small and product.lender_kind in NEVER_FROM_SMALL
-    if product.terms.get("rate_type") != "floating" or not (personal or business):
+    """A charge on pre-payment that the law bars for loans of every size (rule 24).
+
+    One that is barred up to an amount only is left out when such a loan pays.
+    """
+    barred = prepayment_charge_barred(
+        sanctioned_on=LAW_OF,
+        on=LAW_OF,
+        rate_type_now=product.terms.get("rate_type", "fixed"),
+        purpose=product.purpose,
+        borrower_kind=product.borrower_kind,
+        lender=product.lender_kind,
+        sanctioned_paise=MAX_PRINCIPAL_PAISE,
+    )
+    if barred is None:
         return
-    whose = f"a floating-rate {product.purpose} loan to {'an individual' if personal else product.borrower_kind}"
     for path, percent in (
         ("prepayment.charge_percent", product.prepayment_percent),
         ("preclosure.charge_percent", product.preclosure_percent),
     ):
         if percent:
-            what = f"is {percent}, but the law bars a charge on pre-paying {whose} from {product.lender_kind} (rule 24)"
+            what = f"is {percent}, but the law says: {barred.text.rstrip('.')} ({barred.id}, {barred.source}; rule 24)"
             yield Problem(path, what, 'Say "0.00"')
 
 
-def notice_before_a_debit(product: Product) -> Iterator[Problem]:
-    """Rule 29."""
+def short_notice_of_a_debit(product: Product) -> Iterator[Problem]:
+    """Less than a day's notice before a UPI or card debit (rule 29)."""
     for rail, least in NOTICE_HOURS.items():
         hours = product.notice_hours.get(rail, 0)
         if hours < least:
@@ -84,8 +93,11 @@ def notice_before_a_debit(product: Product) -> Iterator[Problem]:
             )
 
 
-def attempts_that_the_rail_allows(product: Product) -> Iterator[Problem]:
-    """Rule 35. A product may try more often than one rail allows, if another rail does allow it."""
+def attempts_beyond_the_rail(product: Product) -> Iterator[Problem]:
+    """More attempts an instalment than the rail allows (rule 35).
+
+    A product may try more often than one rail allows if another rail allows it.
+    """
     for rail, most in RAIL_ATTEMPTS.items():
         if product.rail_attempts.get(rail, most) > most:
             yield Problem(
@@ -102,8 +114,8 @@ def attempts_that_the_rail_allows(product: Product) -> Iterator[Problem]:
         )
 
 
-def retries_within_the_window(product: Product) -> Iterator[Problem]:
-    """The waits of all retries together fit into the window, else the last attempts would never be made."""
+def retries_beyond_the_window(product: Product) -> Iterator[Problem]:
+    """Retries whose waits together go beyond the window: the last ones would never be made (rule 29)."""
     for path, unit, table, waits in (
         ("debits.soft_retry_after_days", "days", product.soft_retry_after_days, timedelta(days=1)),
         ("debits.technical_retry_after_hours", "hours", product.technical_retry_after_hours, timedelta(hours=1)),
@@ -118,15 +130,15 @@ def retries_within_the_window(product: Product) -> Iterator[Problem]:
             )
 
 
-def cooling_off_of_a_day(product: Product) -> Iterator[Problem]:
-    """RBI (Digital Lending) Directions, 2025 (rule 28)."""
+def cooling_off_under_a_day(product: Product) -> Iterator[Problem]:
+    """A cooling-off of less than a day (rule 28)."""
     if product.cooling_off_days < 1:
         what = f"is {product.cooling_off_days}, but the borrower has at least 1 day to give the loan back (rule 28)"
         yield Problem("cooling_off.days", what, "Say 1 or more")
 
 
-def thresholds_of_the_law(product: Product) -> Iterator[Problem]:
-    """Rules 19 and 20: classes begin on the law's days; buckets may be finer, but none spans two classes."""
+def thresholds_unlike_the_law(product: Product) -> Iterator[Problem]:
+    """Classes that begin on other days than the law's, or a bucket that spans two classes (rules 19 and 20)."""
     days = tuple(first for first, _ in product.classes)
     law = ", ".join(map(str, CLASS_DAYS))
     if days != CLASS_DAYS:
@@ -139,7 +151,7 @@ def thresholds_of_the_law(product: Product) -> Iterator[Problem]:
 
 
 def excess_that_cannot_prepay(product: Product) -> Iterator[Problem]:
-    """Flat interest is on the first principal for the whole term: paying ahead would save nothing (rule 6)."""
+    """Excess that pre-pays where interest is flat: it would save the borrower nothing (rule 6)."""
     if product.excess_use == "prepay" and product.terms.get("interest_method") == "flat":
         yield Problem(
             "allocation.excess",
@@ -148,8 +160,11 @@ def excess_that_cannot_prepay(product: Product) -> Iterator[Problem]:
         )
 
 
-def terms_that_fit_together(product: Product) -> Iterator[Problem]:
-    """The terms refuse among themselves what no loan could have; a loan of a lakh stands for all."""
+def terms_that_no_loan_has(product: Product) -> Iterator[Problem]:
+    """Terms that no loan could have together: daily accrual of flat interest, holidays that move nothing and the like.
+
+    The terms themselves refuse most of it; a loan of a lakh stands for all.
+    """
     terms = product.terms
     if "holiday_moves" in terms and terms.get("holiday_shift", "none") == "none":
         yield Problem(
@@ -182,8 +197,8 @@ _A_LOAN: Final[dict[str, Any]] = {
 }
 
 
-def contact_hours_of_the_law(product: Product) -> Iterator[Problem]:
-    """Rule 30."""
+def contact_outside_hours(product: Product) -> Iterator[Problem]:
+    """Contact before 8 or after 19 o'clock, or no time between the two (rule 30)."""
     earliest, latest = CONTACT
     if product.contact_from < earliest:
         what = f"is {product.contact_from:%H:%M}, but nobody is contacted before {earliest:%H:%M} (rule 30)"
@@ -196,8 +211,8 @@ def contact_hours_of_the_law(product: Product) -> Iterator[Problem]:
         yield Problem("contact.until", what, "Leave some time between the two")
 
 
-def answers_in_time(product: Product) -> Iterator[Problem]:
-    """What the law asks for by a day: grievances (rule 31), statements (rule 27), restructured loans (rule 22)."""
+def answers_too_late(product: Product) -> Iterator[Problem]:
+    """Answers, statements or upgrades at other times than the law asks for (rules 31, 27 and 22)."""
     if product.grievance_days > 30:
         what = f"is {product.grievance_days}, but a grievance is answered within 30 days (rule 31)"
         yield Problem("grievance.answer_within_days", what, "Say 30 or less")
@@ -209,8 +224,8 @@ def answers_in_time(product: Product) -> Iterator[Problem]:
         yield Problem("restructuring.upgrade_after_months", what, "Say 12 or more")
 
 
-def papers_of_a_security(product: Product) -> Iterator[Problem]:
-    """Papers are held for a security (rule 31)."""
+def papers_without_security(product: Product) -> Iterator[Problem]:
+    """Papers that are held without a security (rule 31)."""
     if product.papers_held and not product.secured:
         yield Problem(
             "loan.papers_held",
@@ -219,8 +234,8 @@ def papers_of_a_security(product: Product) -> Iterator[Problem]:
         )
 
 
-def enterprises_borrow_for_business(product: Product) -> Iterator[Problem]:
-    """A micro or small enterprise has no personal purposes (rule 24)."""
+def enterprise_with_personal_purpose(product: Product) -> Iterator[Problem]:
+    """An enterprise that borrows for personal purposes (rule 24)."""
     if product.purpose == "personal" and product.borrower_kind == "mse":
         yield Problem(
             "loan.purpose",
@@ -229,8 +244,8 @@ def enterprises_borrow_for_business(product: Product) -> Iterator[Problem]:
         )
 
 
-def provisions_grow_with_age(product: Product) -> Iterator[Problem]:
-    """A worse class is never provided for less (rule 23)."""
+def provisions_that_fall(product: Product) -> Iterator[Problem]:
+    """A lower provision for a worse class (rule 23)."""
     least = Decimal(0)
     better = ""
     for name in (name for name in ASSET_CLASSES if name in product.provisions):
@@ -241,8 +256,8 @@ def provisions_grow_with_age(product: Product) -> Iterator[Problem]:
         least, better = max((least, better), (percent, name))
 
 
-def charges_that_are_known(product: Product) -> Iterator[Problem]:
-    """Any charge may have a name of its own, but not one that is taken for the bounce or the penal charge."""
+def charge_misspelt(product: Product) -> Iterator[Problem]:
+    """A charge that is all but called bounce or penal, and would never be levied by itself."""
     for kind in product.charges:
         near = get_close_matches(kind, LEVIED_BY_RULE, n=1, cutoff=0.75)
         if near and near[0] != kind:
@@ -251,20 +266,20 @@ def charges_that_are_known(product: Product) -> Iterator[Problem]:
 
 
 CONTRADICTIONS: Final[tuple[Callable[[Product], Iterator[Problem]], ...]] = (
-    penal_charges_bear_no_gst,
-    one_penal_charge,
+    gst_where_none_is,
+    two_penal_charges,
     barred_prepayment_charge,
-    notice_before_a_debit,
-    attempts_that_the_rail_allows,
-    retries_within_the_window,
-    cooling_off_of_a_day,
-    thresholds_of_the_law,
+    short_notice_of_a_debit,
+    attempts_beyond_the_rail,
+    retries_beyond_the_window,
+    cooling_off_under_a_day,
+    thresholds_unlike_the_law,
     excess_that_cannot_prepay,
-    terms_that_fit_together,
-    contact_hours_of_the_law,
-    answers_in_time,
-    papers_of_a_security,
-    enterprises_borrow_for_business,
-    provisions_grow_with_age,
-    charges_that_are_known,
+    terms_that_no_loan_has,
+    contact_outside_hours,
+    answers_too_late,
+    papers_without_security,
+    enterprise_with_personal_purpose,
+    provisions_that_fall,
+    charge_misspelt,
 )

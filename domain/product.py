@@ -8,6 +8,8 @@ from datetime import time
 from decimal import Decimal
 from typing import Any
 
+from domain.law.dated import Lender
+from domain.law.prepayment import BorrowerKind, Purpose
 from domain.product_settings import GIVEN_ELSEWHERE, SETTINGS
 from domain.setting import Problem, Reading, read
 
@@ -28,10 +30,10 @@ class Product:
     name: str
     version: int
     description: str
-    lender_kind: str
+    lender_kind: Lender
     lender_name: str
-    purpose: str
-    borrower_kind: str
+    purpose: Purpose
+    borrower_kind: BorrowerKind
     secured: bool
     papers_held: bool
     terms: Mapping[str, Any]

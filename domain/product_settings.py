@@ -6,6 +6,9 @@ from decimal import Decimal
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from domain.calendar import Frequency
+from domain.law.classification import AssetClass
+from domain.law.dated import Lender
+from domain.law.prepayment import BorrowerKind, Purpose
 from domain.setting import (
     REQUIRED,
     Kind,
@@ -26,7 +29,7 @@ from domain.terms import Terms, TermsError, read_term, term_defaults
 
 DUE_KINDS: Final = ("interest", "principal", "fee", "charge", "penal")
 RAILS: Final = ("enach", "nach", "upi", "card")
-ASSET_CLASSES: Final = ("standard", "sub-standard", "doubtful-1", "doubtful-2", "doubtful-3", "loss")
+ASSET_CLASSES: Final[tuple[str, ...]] = get_args(AssetClass)
 
 _S = Setting
 
@@ -77,7 +80,7 @@ _TERMS_SAY: Final[dict[str, str]] = {
     "balloon_paise": "The principal of the last row, in paise.",
     "fees": "Fees of every loan with their GST and how they are collected.",
     "apr_method": "How the APR is worked out: monthly IRR times 12 (nominal) or by actual days (xirr).",
-    "apr_fees": "Whether the APR counts fees with their GST (gross) or without it (net).",
+    "apr_fees": "Whether the APR counts fees with their GST (gross) or without it (net_of_gst).",
     "interest_accrual": "Interest between due dates: as the schedule has it, or by the day on what is still owed.",
 }
 _TERM_RULES: Final[dict[str, str]] = {
@@ -165,19 +168,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _S(
         "lender.kind",
         "lender_kind",
-        choice(
-            "bank",
-            "sfb",
-            "rrb",
-            "ucb-tier3",
-            "ucb-tier4",
-            "cooperative",
-            "nbfc-base",
-            "nbfc-middle",
-            "nbfc-upper",
-            "hfc",
-            "aifi",
-        ),
+        choice(*get_args(Lender)),
         "nbfc-middle",
         "What the lender is in RBI's eyes; decides which rules hold.",
         "24",
@@ -186,7 +177,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _S(
         "loan.purpose",
         "purpose",
-        choice("personal", "business"),
+        choice(*get_args(Purpose)),
         "personal",
         "What the money is for; decides whether pre-payment may cost anything.",
         "24",
@@ -194,7 +185,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _S(
         "loan.borrower",
         "borrower_kind",
-        choice("individual", "mse", "other"),
+        choice(*get_args(BorrowerKind)),
         "individual",
         "Who borrows: a person, a micro or small enterprise, or somebody else.",
         "24",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -195,6 +196,21 @@ def json_schema(table: Sequence[Setting], title: str, description: str) -> dict[
 
 def _table_schema() -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": {}}
+
+
+def as_toml(value: Any) -> str:
+    """A value as one would write it in the file; what is not set is a dash."""
+    match value:
+        case None:
+            return "-"
+        case Mapping():
+            items = cast("Mapping[str, Any]", value)
+            inner = ", ".join(f"{key} = {as_toml(item)}" for key, item in items.items())
+            return f"{{{inner}}}"
+        case list() | tuple():
+            return f"[{', '.join(map(as_toml, cast('Sequence[Any]', value)))}]"
+        case _:
+            return json.dumps(value, ensure_ascii=False, default=str)
 
 
 # --- Kinds ---------------------------------------------------------------------------------------------------

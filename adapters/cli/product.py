@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ from adapters.cli.running import ANSWER_IS_NO, WRONG_USAGE, settings_or_exit
 from adapters.errors import Explained
 from adapters.house import Shelved, load_shelf, twin_of
 from domain.product import check as read_product
-from domain.setting import Problem, Reading, Told
+from domain.setting import Problem, Reading, Told, as_toml
 
 Json = Annotated[bool, Parameter(negative="")]
 Shelf = dict[tuple[str, int], Shelved]
@@ -186,17 +186,3 @@ def _drawn(source: str, reading: Reading) -> Iterable[str]:
 def says(told: Told) -> str:
     """What a setting does, in one sentence, and the servicing rule that it belongs to."""
     return f"{told.setting.says} Rule {told.setting.rule}." if told.setting.rule else told.setting.says
-
-
-def as_toml(value: Any) -> str:
-    """A value as one would write it in the file; what is not set is a dash."""
-    match value:
-        case None:
-            return "-"
-        case Mapping():
-            inner = ", ".join(f"{key} = {as_toml(item)}" for key, item in value.items())
-            return f"{{{inner}}}"
-        case list() | tuple():
-            return f"[{', '.join(map(as_toml, value))}]"
-        case _:
-            return jsonlib.dumps(value, ensure_ascii=False, default=str)
