@@ -1,4 +1,4 @@
-"""The lives in tests/scenarios: each file says how a loan lived and what must come of it. Products stand beside them."""
+"""The lives in tests/scenarios: each file says how a loan lived and what must come of it; products stand beside."""
 
 from __future__ import annotations
 

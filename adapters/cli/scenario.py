@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from adapters.cli.arguments import FileOrStdin, read_bytes
 from adapters.cli.running import ANSWER_IS_NO, WRONG_USAGE
+from adapters.errors import Explained
 from adapters.scenario import Malformed, Scenario, answer, differences, live, read
 from domain.decisions.rules import Rules
 from domain.ensure import InvariantBroken
@@ -47,17 +48,19 @@ def scenario(
     found = list(found_in(files or ("-",)))
     if not found:
         return complain("no *.json there", WRONG_USAGE)
+    if products is not None and not products.is_dir():
+        return complain(f"no folder {products}", WRONG_USAGE)
     many = len(found) > 1 or any(Path(file).is_dir() for file in files)
-    rules = load_rules(products)
     try:
+        rules = load_rules(products)
         if check or many:
             return checked(found, rules, many=many, json=json)
         return lived(found[0], rules, pretty=pretty)
-    except Unreadable as error:
+    except Explained as error:
         return complain(str(error), WRONG_USAGE)
 
 
-class Unreadable(Exception):
+class Unreadable(Explained):
     """A file that is not there, or no scenario."""
 
 
