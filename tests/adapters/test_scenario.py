@@ -483,6 +483,13 @@ def test_the_lenders_own_products_are_lived_by(tmp_path: Path, capfd: pytest.Cap
     assert happened(came, "debit-attempted")[0] == "02-05 09:00 debit-attempted"
 
 
+def test_the_example_of_the_manual_comes_out_as_it_says(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text()
+    example, _ = json.JSONDecoder().raw_decode(manual[manual.index('{"title"') :])
+    assert qist("--check", saved(tmp_path, "manual.json", example)) == 0
+    assert capfd.readouterr().out == "manual.json  ok\n"
+
+
 def test_people_can_read_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert qist("--pretty", saved(tmp_path, "one.json", {**a_file(), "title": "A quiet life"})) == 0
     lines = capfd.readouterr().out.splitlines()
