@@ -97,6 +97,7 @@ class _Annuity:
 _ONE: Final = Decimal(1)
 _NOISE: Final = Decimal("1e-9")
 _NOT_TO_ITS_UNIT: Final = "the instalment is to the nearest paisa: its own unit leaves no proper last row"
+_SHARED_TO_THE_PAISA: Final = "the interest is shared to the paisa: its own unit leaves less than none for the last row"
 _RELEVELLED: Final = "the instalment is computed anew in every row: one amount leaves no proper last row"
 
 
@@ -271,7 +272,7 @@ def _on_balance(terms: Terms, stretch: Stretch, parts: Sequence[Paise], notes: t
 # --- Flat (rule 6) ------------------------------------------------------------------------------------------
 
 
-def flat_interest(terms: Terms, total: Fraction, rows: int) -> list[Paise]:
+def flat_interest(terms: Terms, total: Fraction, rows: int) -> tuple[list[Paise], tuple[str, ...]]:
     """Interest on the original principal for the whole term; the last row takes the difference.
 
     Evenly, or by the sum of digits: of n rows, the first has n shares and the last has one (12 months: of 78).
@@ -280,7 +281,7 @@ def flat_interest(terms: Terms, total: Fraction, rows: int) -> list[Paise]:
     whole, share = rounded(terms, total), total / sum(weights)
     parts = [rounded(terms, share * weight) for weight in weights[:-1]]
     last = whole - sum(parts)
-    return [*parts, last] if last >= 0 else list(split(whole, weights))
+    return ([*parts, last], ()) if last >= 0 else (list(split(whole, weights)), (_SHARED_TO_THE_PAISA,))
 
 
 def flat_principal(

@@ -66,6 +66,11 @@ def day_end(day: date) -> datetime:
     return at_hour(day, _LAST_SECOND)
 
 
+def last_of_month(day: date) -> date:
+    """The last day of that day's month."""
+    return day.replace(day=monthrange(day.year, day.month)[1])
+
+
 # --- Frequencies (rule 4) -----------------------------------------------------------------------------------
 
 

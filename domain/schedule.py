@@ -14,8 +14,8 @@ from domain.apr import Flow, nominal_apr_percent, xirr_percent
 from domain.calendar import DayCount, DueDates, year_fraction
 from domain.ensure import ensure
 from domain.money import Paise, RoundingMode, round_ratio, round_to_unit, split
-from domain.periods import NO_HOLIDAYS, Layout, Period, Rates, lay_out
-from domain.terms import MAX_ROWS, ON_THE_FIRST_PRINCIPAL, Terms, TermsError
+from domain.periods import NO_HOLIDAYS, Layout, Period, Rates, Span, lay_out
+from domain.terms import MAX_ROWS, ON_THE_FIRST_PRINCIPAL, Terms, TermsError, Tranche
 
 __all__ = ["Row", "Schedule", "accrued_in_row", "build_schedule", "interest_for_days"]
 
@@ -180,7 +180,7 @@ def _repaid(terms: Terms, layout: Layout) -> _Draft:
     rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
     draft = _Draft(terms.financed_paise, [], [])
     if layout.before and terms.broken_period == "separate":
-        opening, interest = _interest(terms, layout.before, draft.balance, rates)
+        opening, interest = _interest(layout.before.spans, layout.before.inflows, draft.balance, rates)
         draft.take(opening, Line(0, rounded(terms, interest)))
     if terms.rows:
         _repay_as_given(terms, layout, rates, draft)
@@ -191,11 +191,13 @@ def _repaid(terms: Terms, layout: Layout) -> _Draft:
     return draft
 
 
-def _interest(terms: Terms, period: Period, balance: Paise, rates: Rates) -> tuple[Paise, Fraction]:
-    """The balance with the tranches of this period, and the exact interest of its row on both."""
-    interest = balance * rates.factor(period.spans)
-    for tranche in period.inflows:
-        interest += tranche.amount_paise * rates.factor(period.spans, after=tranche.on)
+def _interest(
+    spans: tuple[Span, ...], inflows: tuple[Tranche, ...], balance: Paise, rates: Rates
+) -> tuple[Paise, Fraction]:
+    """The balance with the tranches of a period, and the exact interest on both over its spans."""
+    interest = balance * rates.factor(spans)
+    for tranche in inflows:
+        interest += tranche.amount_paise * rates.factor(spans, after=tranche.on)
         balance += tranche.amount_paise
     return balance, interest
 
@@ -204,7 +206,7 @@ def _repay_on_balance(terms: Terms, layout: Layout, rates: Rates, draft: _Draft)
     held, repaying = _divided(terms, layout)
     owed: list[Paise] = []
     for period in held:
-        opening, interest = _interest(terms, period, draft.balance, rates)
+        opening, interest = _interest(period.spans, period.inflows, draft.balance, rates)
         owed.append(rounded(terms, interest))
         draft.take(opening, Line(0, owed[-1] if terms.moratorium_interest == "pay" else 0))
     _capitalise(terms, draft, owed)
@@ -213,7 +215,7 @@ def _repay_on_balance(terms: Terms, layout: Layout, rates: Rates, draft: _Draft)
         stretch = _stretch(terms, repaying[start:], draft.balance, rates, done=start)
         planned = plan(terms, stretch)
         _follow(draft, stretch, planned, rows=end - start)
-        if len(planned.lines) < end - start:
+        if not draft.balance:
             if any(period.inflows for period in repaying[end:]):
                 raise TermsError("/tranches", "a tranche comes after the fixed instalment has repaid the loan")
             break
@@ -222,7 +224,7 @@ def _repay_on_balance(terms: Terms, layout: Layout, rates: Rates, draft: _Draft)
 
 def _repay_as_given(terms: Terms, layout: Layout, rates: Rates, draft: _Draft) -> None:
     for index, (row, period) in enumerate(zip(terms.rows, layout.rows, strict=True)):
-        opening, by_days = _interest(terms, period, draft.balance, rates)
+        opening, by_days = _interest(period.spans, period.inflows, draft.balance, rates)
         if row.principal_paise > opening:
             message = f"{row.principal_paise} repays more than the {opening} paise that are owed"
             raise TermsError(f"/rows/{index}/principal_paise", message)
@@ -238,7 +240,7 @@ def _repay_flat(terms: Terms, layout: Layout, rates: Rates, draft: _Draft) -> No
     held, repaying = _divided(terms, layout)
     lent, first = draft.balance, layout.rows[0]
     regular = sum((rates.factor(period.regular) for period in layout.rows), Fraction(0))
-    due = flat_interest(terms, lent * regular, len(layout.rows))
+    due, mended = flat_interest(terms, lent * regular, len(layout.rows))
     broken = rounded(terms, lent * (rates.factor(first.spans) - rates.factor(first.regular)))
     owed = due[: len(held)]
     if held:
@@ -246,7 +248,8 @@ def _repay_flat(terms: Terms, layout: Layout, rates: Rates, draft: _Draft) -> No
     for interest in owed:
         draft.take(draft.balance, Line(0, interest if terms.moratorium_interest == "pay" else 0))
     _capitalise(terms, draft, owed)
-    parts, draft.instalment, draft.notes = flat_principal(terms, draft.balance, due[len(held) :])
+    parts, draft.instalment, notes = flat_principal(terms, draft.balance, due[len(held) :])
+    draft.notes = mended + notes
     for part, interest in zip(parts, due[len(held) :], strict=True):
         draft.take(draft.balance, Line(part, interest))
     if not held:
@@ -289,12 +292,12 @@ def _changed(periods: Sequence[Period], terms: Terms) -> Iterable[int]:
 def _stretch(terms: Terms, periods: Sequence[Period], balance: Paise, rates: Rates, done: int) -> Stretch:
     first, later = periods[0], periods[1:]
     known = rates.known_by(first.due_on)
-    opening, interest = _interest(terms, first, balance, known)
-    broken = known.factor(first.spans) - known.factor(first.regular) if first.spans != first.regular else 0
+    opening, interest = _interest(first.spans, first.inflows, balance, known)
+    _, regular = _interest(first.regular, first.inflows, balance, known)
     return Stretch(
         balance=opening,
         interest=interest,
-        regular_interest=interest - balance * broken,
+        regular_interest=regular,
         factors=[known.factor(period.spans) for period in later],
         done=done,
     )
