@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from domain.law.dated import Lender
-from domain.law.prepayment import BorrowerKind, Purpose
 from domain.product_settings import GIVEN_ELSEWHERE, SETTINGS
 from domain.setting import Problem, Reading, read
+
+if TYPE_CHECKING:  # the law knows products
+    from domain.law.dated import Lender
+    from domain.law.prepayment import BorrowerKind, Purpose
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,6 @@ from decimal import Decimal
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from domain.calendar import Frequency
-from domain.law.classification import AssetClass
-from domain.law.dated import Lender
-from domain.law.prepayment import BorrowerKind, Purpose
 from domain.setting import (
     REQUIRED,
     Kind,
@@ -29,7 +26,22 @@ from domain.terms import Terms, TermsError, read_term, term_defaults
 
 DUE_KINDS: Final = ("interest", "principal", "fee", "charge", "penal")
 RAILS: Final = ("enach", "nach", "upi", "card")
-ASSET_CLASSES: Final[tuple[str, ...]] = get_args(AssetClass)
+ASSET_CLASSES: Final = ("standard", "sub-standard", "doubtful-1", "doubtful-2", "doubtful-3", "loss")
+LENDERS: Final = (
+    "bank",
+    "sfb",
+    "rrb",
+    "ucb-tier3",
+    "ucb-tier4",
+    "cooperative",
+    "nbfc-base",
+    "nbfc-middle",
+    "nbfc-upper",
+    "hfc",
+    "aifi",
+)
+PURPOSES: Final = ("personal", "business")
+BORROWERS: Final = ("individual", "mse", "other")
 
 _S = Setting
 
@@ -168,7 +180,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _S(
         "lender.kind",
         "lender_kind",
-        choice(*get_args(Lender)),
+        choice(*LENDERS),
         "nbfc-middle",
         "What the lender is in RBI's eyes; decides which rules hold.",
         "24",
@@ -177,7 +189,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _S(
         "loan.purpose",
         "purpose",
-        choice(*get_args(Purpose)),
+        choice(*PURPOSES),
         "personal",
         "What the money is for; decides whether pre-payment may cost anything.",
         "24",
@@ -185,7 +197,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _S(
         "loan.borrower",
         "borrower_kind",
-        choice(*get_args(BorrowerKind)),
+        choice(*BORROWERS),
         "individual",
         "Who borrows: a person, a micro or small enterprise, or somebody else.",
         "24",
