@@ -123,7 +123,8 @@ def _found(
             if known in leaves:
                 given[path] = value
             elif known not in tables:
-                problems.append(Problem(path, "is no setting", elsewhere.get(path) or _nearest(path, table)))
+                near = _nearest_table(path, tables) if isinstance(value, Mapping) else _nearest(path, table)
+                problems.append(Problem(path, "is no setting", elsewhere.get(path) or near))
             elif isinstance(value, Mapping):
                 walk(cast("Mapping[str, Any]", value), f"{path}.", f"{known}.")
             else:
@@ -145,6 +146,11 @@ def _nearest(path: str, table: Sequence[Setting]) -> str:
         if near := get_close_matches(wrong, known, n=1, cutoff=0.75):
             return f"Did you mean {known[near[0]]}?"
     return "Leave it out"
+
+
+def _nearest_table(path: str, tables: set[str]) -> str:
+    near = get_close_matches(path, sorted(tables), n=1, cutoff=0.6)
+    return f"Did you mean [{near[0]}]?" if near else "Leave it out"
 
 
 def _asked(table: Sequence[Setting], given: Mapping[str, Any]) -> Iterator[tuple[str, Setting]]:
