@@ -71,6 +71,11 @@ def last_of_month(day: date) -> date:
     return day.replace(day=monthrange(day.year, day.month)[1])
 
 
+@lru_cache(maxsize=4096)  # and few lengths of a period, whose fractions are dear to reduce
+def _part(days: int, year_days: int) -> Fraction:
+    return Fraction(days, year_days)
+
+
 # --- Frequencies (rule 4) -----------------------------------------------------------------------------------
 
 
@@ -94,7 +99,7 @@ class Frequency:
     @property
     def year_share(self) -> Fraction:
         """What one regular period is of a year, whatever its days: 1/12, 1/4, 1/52, N/365 ..."""
-        return Fraction(self.every, _PER_YEAR[self.unit])
+        return _part(self.every, _PER_YEAR[self.unit])
 
 
 _NOMINAL_DAYS: Final[dict[Unit, int]] = {"days": 1, "weeks": 7, "months": 30, "bullet": 0}
@@ -206,7 +211,7 @@ def regular_fraction(day_count: DayCount, frequency: Frequency, start: date, end
     """The part of a year that a regular period is: under `30/360` and `period` whatever the calendar says."""
     if frequency.unit != "bullet":
         if day_count == "30/360":
-            return Fraction(frequency.nominal_days, 360)
+            return _part(frequency.nominal_days, 360)
         if day_count == "period":
             return frequency.year_share
     return year_fraction(day_count, start, end)
@@ -227,12 +232,12 @@ def _thirty_days_a_month(start: date, first: int, end: date, last: int) -> Fract
 
 
 def _actual_over(year_days: int) -> Callable[[date, date], Fraction]:
-    return lambda start, end: Fraction((end - start).days, year_days)
+    return lambda start, end: _part((end - start).days, year_days)
 
 
 def _each_day_by_its_own_year(start: date, end: date) -> Fraction:
     if start.year == end.year:
-        return Fraction((end - start).days, 366 if isleap(end.year) else 365)
+        return _part((end - start).days, 366 if isleap(end.year) else 365)
     total = Fraction(0)
     for year in range(start.year, end.year + 1):
         since = max(start, date(year - 1, 12, 31))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -188,14 +188,26 @@ class Terms:
     @classmethod
     def parse(cls, data: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Terms:
         """Terms from JSON-like data over a product's defaults; raises `TermsError` naming the field."""
-        given = {**(defaults or {}), **{name: value for name, value in data.items() if value is not None}}
-        if data.get("instalment_rounding_paise") is not None and data.get("instalment_rounding_mode") is None:
-            # A product's "up" was meant for its own unit: 1 means to the paisa, nearest (rule 5).
-            given.pop("instalment_rounding_mode", None)
-        if given.get("interest_method") == "rule_of_78" != data.get("interest_method"):
-            raise TermsError("/interest_method", "rule_of_78 is for reading old books: only a loan's own terms name it")
-        if given.get("rows"):
-            given = _with_given_rows(given)
+        terms = cls._unchecked(_merged(data, defaults))
+        for check in _CHECKS:
+            check(terms)
+        return terms
+
+    @classmethod
+    def problems(cls, data: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> tuple[TermsError, ...]:
+        """All that is wrong, where `parse` stops at the first: fields that cannot be read, else contradictions."""
+        try:
+            given = _merged(data, defaults)
+        except TermsError as error:
+            return (error,)
+        unread = _raised(partial(field.read, given, name) for name, field in _FIELDS.items())
+        if unread:
+            return unread
+        terms = cls._unchecked(given)
+        return _raised(partial(check, terms) for check in _CHECKS)
+
+    @classmethod
+    def _unchecked(cls, given: Mapping[str, Any]) -> Terms:
         values: dict[str, Any] = {name: field.read(given, name) for name, field in _FIELDS.items()}
         values["instalment_rounding_mode"] = values["instalment_rounding_mode"] or (
             "nearest" if values["instalment_rounding_paise"] == 1 else "up"
@@ -204,10 +216,7 @@ class Terms:
             "bullet" if values["frequency"].unit == "bullet" else "reducing"
         )
         values["due_day"] = values["due_day"] or _meant_due_day(values)
-        terms = cls(**values)
-        for check in _CHECKS:
-            check(terms)
-        return terms
+        return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe, fully resolved; parses back to the same terms."""
@@ -483,6 +492,27 @@ def term_defaults() -> dict[str, Any]:
 def read_term(name: str, value: Any) -> Any:
     """One term without the others, as a product gives it; raises `TermsError` naming the field."""
     return _FIELDS[name].reader(value, f"/{name}")
+
+
+def _merged(data: Mapping[str, Any], defaults: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What was given over a product's defaults; null is not given."""
+    given = {**(defaults or {}), **{name: value for name, value in data.items() if value is not None}}
+    if data.get("instalment_rounding_paise") is not None and data.get("instalment_rounding_mode") is None:
+        # A product's "up" was meant for its own unit: 1 means to the paisa, nearest (rule 5).
+        given.pop("instalment_rounding_mode", None)
+    if given.get("interest_method") == "rule_of_78" != data.get("interest_method"):
+        raise TermsError("/interest_method", "rule_of_78 is for reading old books: only a loan's own terms name it")
+    return _with_given_rows(given) if given.get("rows") else given
+
+
+def _raised(steps: Iterable[Callable[[], object]]) -> tuple[TermsError, ...]:
+    found: list[TermsError] = []
+    for step in steps:
+        try:
+            step()
+        except TermsError as error:
+            found.append(error)
+    return tuple(found)
 
 
 def _with_given_rows(given: Mapping[str, Any]) -> dict[str, Any]:

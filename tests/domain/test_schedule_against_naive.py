@@ -28,7 +28,8 @@ FREQUENCIES: list[Any] = [
 DAY_COUNTS = ["30/360", "30E/360", "ACT/365", "ACT/360", "ACT/364", "ACT/ACT", "period"]
 METHODS = [
     *["reducing"] * 6,
-    *["flat", "equal_principal", "interest_only", "bullet", "step_up", "step_down", "balloon", "rule_of_78"],
+    *["flat", "rule_of_78", "equal_principal", "interest_only", "bullet"],
+    *["step_up", "step_down", "balloon"],
 ]
 FEES: list[dict[str, Any]] = [
     {"kind": "processing", "amount_paise": 1_234, "deducted": True},
