@@ -31,6 +31,10 @@ class Shelved:
     product: Product
 
 
+Shelf = dict[tuple[str, int], Shelved]
+"""Products by name and version."""
+
+
 @cache
 def load_rules(products_dir: Path | None = None) -> Rules:
     """Products of the package and of the lender's own folder (`products_dir`, by default the setting's)."""
@@ -41,25 +45,36 @@ def load_rules(products_dir: Path | None = None) -> Rules:
     return Rules(Products({key: shelved.product for key, shelved in shelf.items()}), codes)
 
 
-def load_shelf(products_dir: Path | None) -> dict[tuple[str, int], Shelved]:
-    """Every product by name and version; raises `ProductRefused` for a file that is none, or contradicts another."""
-    shelf: dict[tuple[str, int], Shelved] = {}
+def load_shelf(products_dir: Path | None) -> Shelf:
+    """Every product by name and version; raises `ProductRefused` naming all that is wrong in any file."""
+    shelf, refused = read_shelf(products_dir)
+    if refused:
+        raise ProductRefused("\n".join(refused))
+    return shelf
+
+
+def read_shelf(products_dir: Path | None) -> tuple[Shelf, list[str]]:
+    """The products that can be used, and why the other files cannot."""
+    shelf: Shelf = {}
+    refused: list[str] = []
     for source, text in _product_texts(products_dir):
         try:
             data = tomllib.loads(text)
             product = Product.parse(data)
         except tomllib.TOMLDecodeError as error:
-            raise ProductRefused(f"{source}: this is not TOML: {error}") from error
+            refused.append(f"{source}: this is not TOML: {error}")
         except ProductError as error:
-            told = "\n".join(f"{source}: {problem}" for problem in error.problems)
-            raise ProductRefused(f"{told}\n`qist product check {source}` explains each setting") from error
-        if twin := twin_of(product, shelf):
-            raise ProductRefused(f"{source}: {twin}")
-        shelf[product.name, product.version] = Shelved(source, data, product)
-    return shelf
+            refused += [f"{source}: {problem}" for problem in error.problems]
+            refused.append(f"`qist product check {source}` explains each setting")
+        else:
+            if twin := twin_of(product, shelf):
+                refused.append(f"{source}: {twin}")
+            else:
+                shelf[product.name, product.version] = Shelved(source, data, product)
+    return shelf, refused
 
 
-def twin_of(product: Product, shelf: Mapping[tuple[str, int], Shelved]) -> Problem | None:
+def twin_of(product: Product, shelf: Shelf) -> Problem | None:
     """Why `product` cannot stand beside what has its name and version and says something else."""
     other = shelf.get((product.name, product.version))
     if other is None or other.product == product:

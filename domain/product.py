@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from domain.ensure import ensure
 from domain.product_settings import GIVEN_ELSEWHERE, SETTINGS
 from domain.setting import Problem, Reading, read
 
@@ -171,4 +172,8 @@ class Products:
         return self.by_version[name, max(versions)] if versions else None
 
     def of(self, name: str, version: int) -> Product:
-        return self.by_version[name, version]
+        product = self.by_version.get((name, version))
+        ensure(
+            product is not None, "the file of a product stays while a loan lives under it", name=name, version=version
+        )
+        return cast("Product", product)

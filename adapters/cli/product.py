@@ -14,12 +14,11 @@ from cyclopts import Parameter
 from adapters.cli.arguments import read_bytes
 from adapters.cli.running import ANSWER_IS_NO, WRONG_USAGE, settings_or_exit
 from adapters.errors import Explained
-from adapters.house import Shelved, load_shelf, twin_of
+from adapters.house import Shelf, Shelved, load_shelf, read_shelf, twin_of
 from domain.product import check as read_product
 from domain.setting import Problem, Reading, Told, as_toml
 
 Json = Annotated[bool, Parameter(negative="")]
-Shelf = dict[tuple[str, int], Shelved]
 
 VALUE_WIDTH = 24
 
@@ -39,8 +38,10 @@ def check(*paths: Annotated[str, Parameter(allow_leading_hyphen=True)], json: Js
     if not paths:
         print("qist product check: name a file", file=sys.stderr)
         return WRONG_USAGE
-    shelf = _shelf()
-    if shelf is None:
+    try:
+        shelf, _ = read_shelf(settings_or_exit().products_dir)  # a wrong file there may be the one that is asked about
+    except Explained as error:
+        print(error, file=sys.stderr)
         return ANSWER_IS_NO
     answers: list[dict[str, Any]] = []
     for path in paths:
