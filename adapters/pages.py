@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 # page: the function that returns its text, as `module:function`.
 PAGES = {
     "docs/ledger.md": "projections.ledger_page:ledger_page",
+    "docs/law.md": "domain.law.page:law_page",
     "docs/settings.md": "adapters.settings:settings_page",
     "docs/products.md": "adapters.product_pages:products_page",
     "docs/product.schema.json": "adapters.product_pages:schema_page",

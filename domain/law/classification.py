@@ -185,7 +185,8 @@ class Upgrade:
     """What must be so before an NPA is standard again.
 
     `months` of satisfactory performance of all the borrower's loans, counted from the first payment of interest or
-    principal (the later) on the one with the longest moratorium; `percent_repaid` of principal and capitalised interest.
+    principal (the later) on the one with the longest moratorium; `percent_repaid` of principal with capitalised
+    interest.
     """
 
     all_arrears: bool = True
@@ -319,8 +320,9 @@ def upgrade_allowed(
 RESTRUCTURED: Final[DatedRule[AssetClass]] = DatedRule(
     id="R7.1",
     title="Restructuring makes a loan sub-standard",
-    text="A concession to a borrower in financial difficulty: a standard loan is sub-standard at once; an NPA keeps its "
-    "age. A rate reset, a repricing without difficulty and a moratorium agreed at sanction are no restructuring (R7.2).",
+    text="A concession to a borrower in financial difficulty: a standard loan is sub-standard at once; an NPA keeps "
+    "its age. A rate reset, a repricing without difficulty and a moratorium agreed at sanction are no restructuring "
+    "(R7.2).",
     source="RBI Prudential Framework, 7 June 2019; Resolution of Stressed Assets Directions, 2025",
     confidence="known",
     valid_from=FRAMEWORK,

@@ -44,7 +44,8 @@ FROM_PAYOUT, BY_DAYS, NET_OF_ADVANCE, REFUND = (
         (
             "R2.1",
             "Interest from the day of payout",
-            "Interest runs from the day that the money reaches the borrower, not from sanction, agreement or cheque date.",
+            "Interest runs from the day that the money reaches the borrower, not from sanction, agreement or cheque "
+            "date.",
             "schedule, made anew when the payout settles: `disbursal.interest_runs_from`",
         ),
         (
@@ -89,8 +90,8 @@ PAYEES: Final[Table[frozenset[Payee]]] = table(
     DatedRule(
         id="R8.1",
         title="Pay to the borrower's own account",
-        text="A digital loan goes to the borrower's bank account, or to the account of an end use, by statute, or between "
-        "co-lenders; never through a lending service provider. Repayment comes straight to the lender.",
+        text="A digital loan goes to the borrower's bank account, or to the account of an end use, by statute, or "
+        "between co-lenders; never through a lending service provider. Repayment comes straight to the lender.",
         source=GUIDELINES + "; the list of exceptions is known only",
         confidence="seen",
         valid_from=SINCE_2022,
@@ -153,8 +154,8 @@ COOLING_OFF: Final[Table[Callable[[int], int]]] = table(
     DatedRule(
         id="R8.3",
         title="Cooling-off of at least a day",
-        text="The lender's board fixes the days, at least one. Exit for principal and proportionate APR, without penalty; "
-        "a reasonable one-time processing fee may be kept where the KFS shows it.",
+        text="The lender's board fixes the days, at least one. Exit for principal and proportionate APR, without "
+        "penalty; a reasonable one-time processing fee may be kept where the KFS shows it.",
         source=DIRECTIONS,
         confidence="known",
         valid_from=SINCE_2025,
@@ -186,7 +187,7 @@ STATEMENTS: Final[tuple[DatedRule[None], ...]] = (
         id="R8.2",
         title="The lender pays its service providers",
         text="No fee of a lending service provider is charged to the borrower.",
-        source=DIRECTIONS,
+        source=GUIDELINES + "; now the Directions of 2025",
         confidence="seen",
         valid_from=SINCE_2022,
         value=None,
@@ -196,7 +197,7 @@ STATEMENTS: Final[tuple[DatedRule[None], ...]] = (
         id="R8.4",
         title="Signed documents by themselves",
         text="KFS, sanction letter, agreement and statements go to the borrower by mail or SMS on execution.",
-        source=DIRECTIONS,
+        source=GUIDELINES + "; now the Directions of 2025",
         confidence="seen",
         valid_from=SINCE_2022,
         value=None,

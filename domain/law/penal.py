@@ -129,9 +129,9 @@ BY_KIND: Final[Mapping[str, Table[bool]]] = {
         DatedRule(
             id="R3.7c",
             title="A charge for a returned debit bears GST",
-            text="Lenders bill it with GST for a returned NACH, UPI or card debit. Disputed: Circular 178/10/2022 calls "
-            "the fine for a dishonoured cheque no consideration, and does not name debits; a lender that reads it wider "
-            "sets the product's GST to 0.",
+            text="Lenders bill it with GST for a returned NACH, UPI or card debit. Disputed: Circular 178/10/2022 "
+            "calls the fine for a dishonoured cheque no consideration, and does not name debits; a lender that reads "
+            "it wider sets the product's GST to 0.",
             source="Maharashtra Appellate Authority for Advance Ruling, Bajaj Finance, 2019 (cheque, ECS, NACH)",
             confidence="seen-2nd",
             valid_from=GST_SINCE,

@@ -100,7 +100,8 @@ OLDER: Final[Table[None]] = table(
     _before_2026(
         ALL_LENDERS - NBFCS - {"hfc"},
         date(2014, 5, 7),
-        "DBOD.Dir.BC.No.110/13.03.00/2013-14 of 7 May 2014, clarified 2 August 2019; read for banks, taken for the others",
+        "DBOD.Dir.BC.No.110/13.03.00/2013-14 of 7 May 2014, clarified 2 August 2019; read for banks, taken for the "
+        "others",
         "seen",
     ),
     _before_2026(NBFCS, date(2014, 7, 14), "DNBS(PD).CC.No.399/03.10.42/2014-15, clarified 2 August 2019", "seen"),

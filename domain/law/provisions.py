@@ -70,8 +70,8 @@ def _provisions(
     return DatedRule(
         id=rule,
         title=f"Provisions of {whose}",
-        text=f"Standard {percents['standard', True]}%; sub-standard {sub}%, unsecured {unsecured}%; doubtful {ages}% of "
-        "the secured part by age and 100% of the rest; loss 100%.",
+        text=f"Standard {percents['standard', True]}%; sub-standard {sub}%, unsecured {unsecured}%; doubtful {ages}% "
+        "of the secured part by age and 100% of the rest; loss 100%.",
         source="IRAC norms: RBI Directions of 28 November 2025 and the Master Circulars before them",
         confidence=confidence,
         valid_from=since,
@@ -93,8 +93,8 @@ PROVISIONS: Final[Table[Percents]] = table(
 STANDARD_KINDS: Final[DatedRule[Mapping[StandardKind, Decimal]]] = DatedRule(
     id="R6.23",
     title="Standard assets of some purposes",
-    text="Direct agriculture, small and micro enterprises and housing 0.25%, commercial real estate 1%, its residential "
-    "housing 0.75%.",
+    text="Direct agriculture, small and micro enterprises and housing 0.25%, commercial real estate 1%, its "
+    "residential housing 0.75%.",
     source="RBI Master Circular on IRAC norms; housing is known only",
     confidence="seen",
     valid_from=SINCE,
