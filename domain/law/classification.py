@@ -117,7 +117,7 @@ def day_end_class(dpd: int, lender: Lender, on: date) -> Ruled[DayEndClass]:
     npa = in_force(NPA_AFTER, on, lender)
     if dpd > (npa.value if npa else NORMAL_NPA_AFTER):
         return by(npa, "NPA")
-    return by(SMA, next(name for first, name in SMA.value if dpd >= first))
+    return by(in_force((SMA,), on), next(name for first, name in SMA.value if dpd >= first))
 
 
 def class_dates(due_on: date, lender: Lender) -> dict[DayEndClass, date]:
@@ -160,11 +160,12 @@ SECURITY: Final[DatedRule[tuple[int, int]]] = DatedRule(
 
 def asset_class(npa_since: date | None, on: date, *, loss_identified_on: date | None = None) -> Ruled[AssetClass]:
     """The asset class of a loan that is NPA since a day (None: it is not), by age, or loss once that was identified."""
+    rule = in_force((AGEING,), on)
     if npa_since is None or on < npa_since:
-        return by(AGEING, "standard")
+        return by(rule, "standard")
     if loss_identified_on is not None and loss_identified_on <= on:
-        return by(AGEING, "loss")
-    return by(AGEING, next(name for months, name in AGEING.value if add_months(npa_since, months) <= on))
+        return by(rule, "loss")
+    return by(rule, next(name for months, name in AGEING.value if add_months(npa_since, months) <= on))
 
 
 def class_by_security(security_paise: Paise, assessed_paise: Paise, outstanding_paise: Paise) -> Ruled[AssetClass]:
@@ -333,9 +334,10 @@ RESTRUCTURED: Final[DatedRule[AssetClass]] = DatedRule(
 
 def class_on_restructuring(npa_since: date | None, on: date) -> Ruled[tuple[AssetClass, date]]:
     """The class of a loan restructured on a day for difficulty, and since when its age counts."""
+    rule = in_force((RESTRUCTURED,), on)
     if npa_since is None:
-        return by(RESTRUCTURED, (RESTRUCTURED.value, on))
-    return by(RESTRUCTURED, (asset_class(npa_since, on).value, npa_since))
+        return by(rule, (RESTRUCTURED.value, on))
+    return by(rule, (asset_class(npa_since, on).value, npa_since))
 
 
 _STATEMENTS: Final[tuple[tuple[str, str, str, Confidence, str], ...]] = (

@@ -234,24 +234,27 @@ def mandate_fee_allowed(rail: str, on: date) -> Ruled[bool]:
 
 # --- Days on which a rail settles ----------------------------------------------------------------------------
 
-_EVERY_DAY: Final[tuple[tuple[str, date, str, Confidence], ...]] = (
-    ("nach", date(2021, 8, 1), "RBI monetary policy, June 2021", "seen"),
-    ("rtgs", date(2020, 12, 14), "RBI, December 2020", "known"),
-    ("neft", date(2019, 12, 16), "RBI, December 2019", "known"),
+NACH_EXCEPTIONS: Final = (
+    " A sponsor bank may still take no file on some days, and a bank may extend its answer (code 98): pending, neither "
+    "success nor failure."
+)
+_EVERY_DAY: Final[tuple[tuple[str, date, str, str, Confidence], ...]] = (
+    ("nach", date(2021, 8, 1), NACH_EXCEPTIONS, "RBI monetary policy, June 2021", "seen"),
+    ("rtgs", date(2020, 12, 14), "", "RBI, December 2020", "known"),
+    ("neft", date(2019, 12, 16), "", "RBI, December 2019", "known"),
 )
 EVERY_DAY: Final[Mapping[str, DatedRule[None]]] = {
     rail: DatedRule(
         id=f"R13.7/{rail}",
         title=f"{rail.upper()} settles every day of the year",
-        text="Sundays and bank holidays included; before, on bank working days. A sponsor bank may still take no file "
-        "on some days, and a bank may extend its answer (NACH code 98): pending, neither success nor failure.",
+        text="Sundays and bank holidays included; before, on bank working days." + more,
         source=source,
         confidence=confidence,
         valid_from=since,
         value=None,
         where="settlement calendar: `debits.settles_on`",
     )
-    for rail, since, source, confidence in _EVERY_DAY
+    for rail, since, more, source, confidence in _EVERY_DAY
 }
 ALWAYS: Final[frozenset[str]] = frozenset({"upi", "imps", "card"})
 SAME_RAIL: Final[Mapping[str, str]] = {"enach": "nach"}

@@ -20,7 +20,11 @@ version of its own day, and its event names it (`R6.7@2026-03-31`), so that hist
 
 *seen*: the rule's text or a faithful report of it was read. *seen-2nd*: one secondary source says so. *known*: general
 knowledge of the field, no public source at hand. *policy*: no regulator says it, the house decides. Look-up date:
-24 November 2026. None of this is legal advice: what is not *seen* wants the lender's own counsel."""
+24 November 2026. None of this is legal advice: what is not *seen* wants the lender's own counsel.
+
+Lenders: `bank` commercial bank, `sfb` small finance bank, `rrb` regional rural bank, `ucb-tier3` and `-tier4` urban
+co-operative bank, `cooperative` state or central co-operative bank, `nbfc-base`, `-middle` and `-upper` layer of
+non-banking finance companies, `hfc` housing finance company, `aifi` all-India financial institution."""
 COUNTED_BY: Final[dict[CountedBy, str]] = {
     "day": "",
     "sanction": " (loans sanctioned or renewed)",

@@ -4,8 +4,10 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from domain.calendar import IST
+from domain.calendar import IST, day_start
 from domain.failures import FailureCodes
 from domain.law import bureau, classification, closing, contact, debits, disbursal, kfs, penal, prepayment, reset
 from domain.law.bureau import Submission
@@ -487,6 +489,30 @@ def test_rule_30_weddings_and_festivals_are_holds_by_law_from_2027():
     assert contact.people_to_contact(first).rule == "R9.2p@2027-01-01"
     assert "relative" not in contact.people_to_contact(first).value
     assert contact.contact_caps(first).value == Caps(per_day=3, per_week=10)
+
+
+MOMENTS = st.builds(
+    lambda on, second: day_start(on) + timedelta(seconds=second),
+    st.dates(date(2023, 1, 1), date(2027, 12, 31)),
+    st.integers(0, 24 * 60 * 60 - 1),
+)
+
+
+@given(MOMENTS, st.lists(MOMENTS, max_size=12), st.integers(0, 20))
+def test_rule_30_the_moment_is_allowed_not_earlier_and_final(wanted: datetime, recent: list[datetime], held: int):
+    holds = (Hold("bereavement", wanted.date(), wanted.date() + timedelta(days=held)),)
+    moment = contact.next_contact_moment(wanted, holds=holds, recent=recent).value
+    assert moment >= wanted
+    assert 8 <= moment.hour < 19
+    assert moment.date() > holds[0].until_on
+    assert contact.next_contact_moment(moment, holds=holds, recent=recent).value == moment
+
+
+@given(MOMENTS)
+def test_rule_29_an_hour_outside_peak_stays(wanted: datetime):
+    moment = debits.outside_peak("upi", wanted).value
+    assert wanted <= moment <= wanted + timedelta(hours=4, minutes=30)
+    assert debits.outside_peak("upi", moment).value == moment
 
 
 # --- 31 to 33: papers, bureaus, grievances, the KFS as a gate ------------------------------------------------
