@@ -6,20 +6,23 @@ from collections.abc import Callable, Iterator
 from datetime import date, time, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, get_args
 
+from domain.law.classification import SMA, AssetClass, npa_after_days, upgrade_terms
+from domain.law.contact import HOURS
+from domain.law.dated import in_force, ruled
+from domain.law.debits import attempts_allowed, notice_hours
+from domain.law.disbursal import cooling_off_minimum_days
 from domain.law.penal import gst_applies
 from domain.law.prepayment import prepayment_charge_barred
+from domain.law.provisions import StandardKind, provision_percent
 from domain.policies.retry import step
 from domain.product import Product
-from domain.product_settings import ASSET_CLASSES, RAILS
+from domain.product_settings import RAILS
 from domain.setting import Problem
 from domain.terms import MAX_PRINCIPAL_PAISE, Terms, TermsError
 
-NOTICE_HOURS: Final = {"upi": 24, "card": 24}  # RBI e-mandate framework: told at least a day before (rule 29).
-RAIL_ATTEMPTS: Final = {"upi": 4}  # NPCI, UPI AutoPay: one presentation and three more a cycle (rule 35).
-CLASS_DAYS: Final = (0, 1, 31, 61, 91)  # RBI, 12 November 2021: SMA-0, -1, -2 and NPA (rule 20).
-CONTACT: Final = (time(8), time(19))  # RBI: no recovery contact outside these hours (rule 30).
+YEAR_DAYS: Final = 365  # of a loan that is not a matter of days, for rules that ask how long it runs
 LEVIED_BY_RULE: Final = ("bounce", "penal")
 LAW_OF: Final = date(2026, 11, 1)
 """The day whose law a product is checked against, as for loans that are sanctioned then."""
@@ -83,14 +86,12 @@ def barred_prepayment_charge(product: Product) -> Iterator[Problem]:
 
 def short_notice_of_a_debit(product: Product) -> Iterator[Problem]:
     """Less than a day's notice before a UPI or card debit (rule 29)."""
-    for rail, least in NOTICE_HOURS.items():
+    for rail in RAILS:
         hours = product.notice_hours.get(rail, 0)
+        least, rule = notice_hours(rail, LAW_OF)
         if hours < least:
-            yield Problem(
-                f"debits.notice_hours.{rail}",
-                f"is {hours}, but a {rail} debit is to be announced at least {least} hours before (rule 29)",
-                f"Say {least} or more",
-            )
+            what = f"is {hours}, but a {rail} debit is announced at least {least} hours before ({rule}; rule 29)"
+            yield Problem(f"debits.notice_hours.{rail}", what, f"Say {least} or more")
 
 
 def attempts_beyond_the_rail(product: Product) -> Iterator[Problem]:
@@ -98,13 +99,11 @@ def attempts_beyond_the_rail(product: Product) -> Iterator[Problem]:
 
     A product may try more often than one rail allows if another rail allows it.
     """
-    for rail, most in RAIL_ATTEMPTS.items():
-        if product.rail_attempts.get(rail, most) > most:
-            yield Problem(
-                f"debits.rail_attempts.{rail}",
-                f"is {product.rail_attempts[rail]}, but {rail} allows {most} attempts an instalment (rule 35)",
-                f"Say {most} or less",
-            )
+    for rail, attempts in product.rail_attempts.items():
+        most, rule = attempts_allowed(rail, LAW_OF)
+        if most is not None and attempts > most:
+            what = f"is {attempts}, but {rail} allows {most} attempts an instalment ({rule}; rule 35)"
+            yield Problem(f"debits.rail_attempts.{rail}", what, f"Say {most} or less")
     limits = [product.rail_attempts.get(rail) for rail in RAILS]
     if None not in limits and product.max_attempts > max(limit or 0 for limit in limits):
         yield Problem(
@@ -132,22 +131,24 @@ def retries_beyond_the_window(product: Product) -> Iterator[Problem]:
 
 def cooling_off_under_a_day(product: Product) -> Iterator[Problem]:
     """A cooling-off of less than a day (rule 28)."""
-    if product.cooling_off_days < 1:
-        what = f"is {product.cooling_off_days}, but the borrower has at least 1 day to give the loan back (rule 28)"
-        yield Problem("cooling_off.days", what, "Say 1 or more")
+    least, rule = cooling_off_minimum_days(YEAR_DAYS, LAW_OF)
+    if product.cooling_off_days < least:
+        what = f"is {product.cooling_off_days}, but the borrower has {least} day or more to give the loan back"
+        yield Problem("cooling_off.days", f"{what} ({rule}; rule 28)", f"Say {least} or more")
 
 
 def thresholds_unlike_the_law(product: Product) -> Iterator[Problem]:
     """Classes that begin on other days than the law's, or a bucket that spans two classes (rules 19 and 20)."""
-    days = tuple(first for first, _ in product.classes)
-    law = ", ".join(map(str, CLASS_DAYS))
-    if days != CLASS_DAYS:
-        what = f"begin on days {', '.join(map(str, days))}, but the law's days are {law} (rule 20)"
+    npa_after, rule = npa_after_days(product.lender_kind, LAW_OF)
+    law = [*sorted(first for first, _ in SMA.value), npa_after + 1]
+    days, law_days = [", ".join(map(str, some)) for some in ([first for first, _ in product.classes], law)]
+    if days != law_days:
+        what = f"begin on days {days}, but the law's days are {law_days} ({SMA.ref}, {rule}; rule 20)"
         yield Problem("delinquency.classes", what, "Begin the classes on the law's days")
-    missing = [str(day) for day in CLASS_DAYS if day not in {first for first, _ in product.buckets}]
+    missing = [str(day) for day in law if day not in {first for first, _ in product.buckets}]
     if missing:
         what = f"have none that begins on day {', '.join(missing)}, so one would span two classes (rule 19)"
-        yield Problem("delinquency.buckets", what, f"Begin one on each of {law}; more may come between")
+        yield Problem("delinquency.buckets", what, f"Begin one on each of {law_days}; more may come between")
 
 
 def excess_that_cannot_prepay(product: Product) -> Iterator[Problem]:
@@ -199,12 +200,12 @@ _A_LOAN: Final[dict[str, Any]] = {
 
 def contact_outside_hours(product: Product) -> Iterator[Problem]:
     """Contact before 8 or after 19 o'clock, or no time between the two (rule 30)."""
-    earliest, latest = CONTACT
+    (earliest, latest), rule = ruled(in_force(HOURS, LAW_OF), (time.min, time.max))
     if product.contact_from < earliest:
-        what = f"is {product.contact_from:%H:%M}, but nobody is contacted before {earliest:%H:%M} (rule 30)"
+        what = f"is {product.contact_from:%H:%M}, but nobody is contacted before {earliest:%H:%M} ({rule}; rule 30)"
         yield Problem("contact.from", what, f'Say "{earliest:%H:%M}" or later')
     if product.contact_until > latest:
-        what = f"is {product.contact_until:%H:%M}, but nobody is contacted after {latest:%H:%M} (rule 30)"
+        what = f"is {product.contact_until:%H:%M}, but nobody is contacted after {latest:%H:%M} ({rule}; rule 30)"
         yield Problem("contact.until", what, f'Say "{latest:%H:%M}" or earlier')
     if product.contact_from >= product.contact_until:
         what = f"is {product.contact_until:%H:%M}, not after contact.from {product.contact_from:%H:%M}"
@@ -219,9 +220,10 @@ def answers_too_late(product: Product) -> Iterator[Problem]:
     if product.statement_months > 3:
         what = f"is {product.statement_months}, but a floating-rate loan has a statement every quarter (rule 27)"
         yield Problem("rate_reset.statement_months", what, "Say 3 or less")
-    if product.restructured_months < 12:
-        what = f"is {product.restructured_months}, but an upgrade takes a year of satisfactory performance (rule 22)"
-        yield Problem("restructuring.upgrade_after_months", what, "Say 12 or more")
+    upgrade, rule = upgrade_terms(product.lender_kind, LAW_OF, restructured=True)
+    if product.restructured_months < upgrade.months:
+        what = f"is {product.restructured_months}, but an upgrade takes {upgrade.months} months ({rule}; rule 22)"
+        yield Problem("restructuring.upgrade_after_months", what, f"Say {upgrade.months} or more")
 
 
 def papers_without_security(product: Product) -> Iterator[Problem]:
@@ -244,16 +246,26 @@ def enterprise_with_personal_purpose(product: Product) -> Iterator[Problem]:
         )
 
 
-def provisions_that_fall(product: Product) -> Iterator[Problem]:
-    """A lower provision for a worse class (rule 23)."""
-    least = Decimal(0)
-    better = ""
-    for name in (name for name in ASSET_CLASSES if name in product.provisions):
-        percent = product.provisions[name]
-        if percent < least:
-            what = f"is {percent}, less than {least} for {better}, which is the better class (rule 23)"
-            yield Problem(f"accounting.provisions.{name}", what, f"Say {least} or more")
-        least, better = max((least, better), (percent, name))
+def provisions_too_low(product: Product) -> Iterator[Problem]:
+    """A provision below the law's, or below that of a better class (rule 23)."""
+    worst, better = Decimal(0), ""
+    for name, percent in sorted(product.provisions.items(), key=lambda item: get_args(AssetClass).index(item[0])):
+        law, rule = _least_provision(product, name)
+        at = f"accounting.provisions.{name}"
+        if percent < law:
+            yield Problem(at, f"is {percent}, but the law asks for {law} ({rule}; rule 23)", f"Say {law} or more")
+        elif percent < worst:
+            what = f"is {percent}, less than {worst} for {better}, which is the better class (rule 23)"
+            yield Problem(at, what, f"Say {worst} or more")
+        worst, better = max((worst, better), (percent, name))
+
+
+def _least_provision(product: Product, name: AssetClass) -> tuple[Decimal, str]:
+    """The least that the law asks for, of all kinds of standard loans; 0 where models take the place of a table."""
+    asked = (
+        provision_percent(name, product.lender_kind, product.secured, LAW_OF, kind) for kind in get_args(StandardKind)
+    )
+    return min(((percent, rule) for percent, rule in asked if percent is not None), default=(Decimal(0), ""))
 
 
 def charge_misspelt(product: Product) -> Iterator[Problem]:
@@ -280,6 +292,6 @@ CONTRADICTIONS: Final[tuple[Callable[[Product], Iterator[Problem]], ...]] = (
     answers_too_late,
     papers_without_security,
     enterprise_with_personal_purpose,
-    provisions_that_fall,
+    provisions_too_low,
     charge_misspelt,
 )

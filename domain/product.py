@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from domain.ensure import ensure
+from domain.law.classification import AssetClass
+from domain.law.dated import Lender
+from domain.law.prepayment import BorrowerKind, Purpose
 from domain.product_settings import GIVEN_ELSEWHERE, SETTINGS
 from domain.setting import Problem, Reading, read
-
-if TYPE_CHECKING:  # the law knows products
-    from domain.law.dated import Lender
-    from domain.law.prepayment import BorrowerKind, Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class Product:
     restructured_repaid_percent: Decimal
     restructuring_dpd: str
     accrual: str
-    provisions: Mapping[str, Decimal]
+    provisions: Mapping[AssetClass, Decimal]
     """By asset class; those that are not named are as the law has them."""
     refund_retry_after_hours: int
     refund_max_attempts: int

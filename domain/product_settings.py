@@ -6,6 +6,9 @@ from decimal import Decimal
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from domain.calendar import Frequency
+from domain.law.classification import AssetClass
+from domain.law.dated import Lender
+from domain.law.prepayment import BorrowerKind, Purpose
 from domain.setting import (
     REQUIRED,
     Kind,
@@ -26,22 +29,6 @@ from domain.terms import Terms, TermsError, read_term, term_defaults
 
 DUE_KINDS: Final = ("interest", "principal", "fee", "charge", "penal")
 RAILS: Final = ("enach", "nach", "upi", "card")
-ASSET_CLASSES: Final = ("standard", "sub-standard", "doubtful-1", "doubtful-2", "doubtful-3", "loss")
-LENDERS: Final = (
-    "bank",
-    "sfb",
-    "rrb",
-    "ucb-tier3",
-    "ucb-tier4",
-    "cooperative",
-    "nbfc-base",
-    "nbfc-middle",
-    "nbfc-upper",
-    "hfc",
-    "aifi",
-)
-PURPOSES: Final = ("personal", "business")
-BORROWERS: Final = ("individual", "mse", "other")
 
 _S = Setting
 
@@ -180,7 +167,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _S(
         "lender.kind",
         "lender_kind",
-        choice(*LENDERS),
+        choice(*get_args(Lender)),
         "nbfc-middle",
         "What the lender is in RBI's eyes; decides which rules hold.",
         "24",
@@ -189,7 +176,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _S(
         "loan.purpose",
         "purpose",
-        choice(*PURPOSES),
+        choice(*get_args(Purpose)),
         "personal",
         "What the money is for; decides whether pre-payment may cost anything.",
         "24",
@@ -197,7 +184,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _S(
         "loan.borrower",
         "borrower_kind",
-        choice(*BORROWERS),
+        choice(*get_args(BorrowerKind)),
         "individual",
         "Who borrows: a person, a micro or small enterprise, or somebody else.",
         "24",
@@ -526,7 +513,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _S(
         "accounting.provisions",
         "provisions",
-        per(ASSET_CLASSES, _charge),
+        per(get_args(AssetClass), _charge),
         {},
         "Provision in percent of what is outstanding, by asset class; a class that is not named is as the law has it.",
         "23",

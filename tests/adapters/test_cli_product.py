@@ -59,8 +59,8 @@ def test_check_names_every_contradiction_and_what_to_do(tmp_path: Path) -> None:
     assert barred.startswith(f"{file}: preclosure.charge_percent: is 2.00, but the law says: ")
     assert barred.endswith('rule 24). Say "0.00".')
     assert cooling_off == (
-        f"{file}: cooling_off.days: is 0, but the borrower has at least 1 day to give the loan back (rule 28). "
-        "Say 1 or more."
+        f"{file}: cooling_off.days: is 0, but the borrower has 1 day or more to give the loan back "
+        "(R8.3@2025-05-08; rule 28). Say 1 or more."
     )
 
 

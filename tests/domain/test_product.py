@@ -8,15 +8,12 @@ from dataclasses import fields
 from datetime import time
 from decimal import Decimal
 from importlib.resources import files
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from domain.law.classification import AssetClass
-from domain.law.dated import Lender
-from domain.law.prepayment import BorrowerKind, Purpose
 from domain.product import Charge, Product, ProductError, check
-from domain.product_settings import ASSET_CLASSES, BORROWERS, DUE_KINDS, LENDERS, OF_A_LOAN, PURPOSES, SETTINGS
+from domain.product_settings import DUE_KINDS, OF_A_LOAN, SETTINGS
 from domain.setting import ANY, REQUIRED, json_schema
 from domain.terms import term_defaults
 
@@ -134,14 +131,6 @@ def test_settings_that_go_with_another() -> None:
     assert held.papers_held
     penal = {"amount_paise": 50000, "grace_days": 3, "gst_percent": "0"}
     assert Product.parse({**LEAST, "charges": {"penal": penal}}).penal_grace_days == 3
-
-
-@pytest.mark.parametrize(
-    ("ours", "the_laws"),
-    [(LENDERS, Lender), (PURPOSES, Purpose), (BORROWERS, BorrowerKind), (ASSET_CLASSES, AssetClass)],
-)
-def test_a_product_speaks_the_words_of_the_law(ours: tuple[str, ...], the_laws: Any) -> None:
-    assert ours == get_args(the_laws)
 
 
 def test_only_name_version_and_description_must_be_given() -> None:

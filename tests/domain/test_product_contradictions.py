@@ -85,9 +85,15 @@ REFUSED = [
     ("answers_too_late", "restructuring.upgrade_after_months = 11", ["restructuring.upgrade_after_months"]),
     ("papers_without_security", "loan.papers_held = true", ["loan.papers_held"]),
     ("enterprise_with_personal_purpose", 'loan.borrower = "mse"', ["loan.purpose"]),
+    # The law asks a middle-layer NBFC for 10 % of sub-standard, 50 % of doubtful-3 (unsecured: 100 %).
     (
-        "provisions_that_fall",
-        'accounting.provisions = {sub-standard = "15.00", doubtful-2 = "10.00"}',
+        "provisions_too_low",
+        'loan.secured = true\naccounting.provisions = {sub-standard = "9.99", doubtful-3 = "50.00"}',
+        ["accounting.provisions.sub-standard"],
+    ),
+    (
+        "provisions_too_low",
+        'loan.secured = true\naccounting.provisions = {doubtful-1 = "40.00", doubtful-2 = "35.00"}',
         ["accounting.provisions.doubtful-2"],
     ),
     ("charge_misspelt", "charges.bounced.amount_paise = 50000", ["charges.bounced"]),
@@ -106,7 +112,7 @@ ALLOWED = [
     'terms.interest_method = "step_up"',
     'terms = {frequency = "bullet"}',
     'terms.interest_accrual = "daily"\nallocation.excess = "prepay"',
-    'accounting.provisions = {sub-standard = "15.00", doubtful-2 = "15.00"}',
+    'loan.secured = true\naccounting.provisions = {sub-standard = "15.00", doubtful-1 = "30.00", doubtful-2 = "30.00"}',
     'loan = {borrower = "mse", purpose = "business"}',
     "charges.visit.amount_paise = 20000",
 ]

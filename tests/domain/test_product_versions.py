@@ -128,7 +128,7 @@ def test_a_shipped_product_cannot_be_changed_without_a_new_version(tmp_path: Pat
     ("text", "said"),
     [
         ("name: gold", "gold.toml: this is not TOML: "),
-        (PLAIN + "cooling_off.days = 0\n", "gold.toml: cooling_off.days: is 0, but the borrower has at least 1 day"),
+        (PLAIN + "cooling_off.days = 0\n", "gold.toml: cooling_off.days: is 0, but the borrower has 1 day or more"),
     ],
 )
 def test_a_file_that_is_no_product_is_named_with_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
