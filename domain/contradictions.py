@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
@@ -20,7 +20,7 @@ from domain.policies.retry import step
 from domain.product import Product
 from domain.product_settings import RAILS
 from domain.setting import Problem
-from domain.terms import MAX_PRINCIPAL_PAISE, Terms, TermsError
+from domain.terms import MAX_PRINCIPAL_PAISE, MAX_ROWS, Terms, TermsError
 
 YEAR_DAYS: Final = 365  # of a loan that is not a matter of days, for rules that ask how long it runs
 LEVIED_BY_RULE: Final = ("bounce", "penal")
@@ -164,7 +164,7 @@ def excess_that_cannot_prepay(product: Product) -> Iterator[Problem]:
 def terms_that_no_loan_has(product: Product) -> Iterator[Problem]:
     """Terms that no loan could have together: daily accrual of flat interest, holidays that move nothing and the like.
 
-    The terms themselves refuse most of it; a loan of a lakh stands for all.
+    The terms themselves refuse most of it, asked with a loan that is large, long, and due on the day of month given.
     """
     terms = product.terms
     if "holiday_moves" in terms and terms.get("holiday_shift", "none") == "none":
@@ -181,7 +181,7 @@ def terms_that_no_loan_has(product: Product) -> Iterator[Problem]:
             "Leave it out",
         )
     try:
-        Terms.parse(_A_LOAN | ({"instalments": 1} if one_row else {}), terms)
+        Terms.parse(_a_loan(terms, one_row), terms)
     except TermsError as error:
         name = error.field.removeprefix("/").split("/")[0]
         # What a product leaves out, its loans may give: only what it gives itself can contradict.
@@ -189,13 +189,15 @@ def terms_that_no_loan_has(product: Product) -> Iterator[Problem]:
             yield Problem(f"terms.{name}", error.message, "Change it or what it does not go with")
 
 
-_A_LOAN: Final[dict[str, Any]] = {
-    "principal_paise": 1_00_000_00,
-    "annual_rate_percent": "18.00",
-    "instalments": 24,
-    "disburse_on": "2026-01-05",
-    "first_due_on": "2026-02-05",
-}
+def _a_loan(terms: Mapping[str, Any], one_row: bool) -> dict[str, Any]:
+    """What a loan under these terms gives itself: as much, as long and on such a day as none of them forbids."""
+    return {
+        "principal_paise": MAX_PRINCIPAL_PAISE,
+        "annual_rate_percent": "18.00",
+        "instalments": 1 if one_row else MAX_ROWS // 2,
+        "disburse_on": "2026-02-01",
+        "first_due_on": f"2026-03-{terms.get('due_day', 5):02}",
+    }
 
 
 def contact_outside_hours(product: Product) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import fields
-from datetime import time
+from datetime import date, time
 from decimal import Decimal
 from importlib.resources import files
 from typing import Any
@@ -252,6 +252,19 @@ def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(ProductError) as refused:
         Product.parse({**LEAST, "version": 0, "colour": "blue", "debits": {"at": 7}})
     assert [problem.path for problem in refused.value.problems] == ["colour", "version", "debits.at"]
+
+
+JUNK: list[Any] = [0, -1, 10**18, "", "x", "9" * 40, True, 1.5, float("nan"), [], [1], [[0]], [{}], {}, {"upi": {}}]
+JUNK += [date(2026, 1, 5), time(7)]
+
+
+@pytest.mark.parametrize("path", [one.path.replace(ANY, "visit") for one in SETTINGS])
+def test_whatever_a_file_says_is_answered_and_never_breaks(path: str) -> None:
+    for value in JUNK:
+        answer = check(with_setting(path, value))
+        assert (answer.product is None) == bool(answer.reading.problems)
+        for problem in answer.reading.problems:
+            assert re.split(r"[.[]", problem.path)[0] == path.split(".")[0]
 
 
 # --- What is shipped, and its schema -------------------------------------------------------------------------

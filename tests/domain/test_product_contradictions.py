@@ -111,6 +111,12 @@ ALLOWED = [
     # What a step-up loan steps by may come with each loan.
     'terms.interest_method = "step_up"',
     'terms = {frequency = "bullet"}',
+    # What is large, long or on another day is so for the loans, which the product need not know.
+    "terms.due_day = 31",
+    'terms = {interest_method = "balloon", balloon_paise = 9_000_000_00}',
+    'terms.fees = [{kind = "processing", amount_paise = 2_00_000_00, due_with_row = 60}]',
+    'terms = {moratorium_instalments = 36, moratorium_interest = "capitalise"}',
+    'terms = {frequency = "weekly", instalment_fixed = true}',
     'terms.interest_accrual = "daily"\nallocation.excess = "prepay"',
     'loan.secured = true\naccounting.provisions = {sub-standard = "15.00", doubtful-1 = "30.00", doubtful-2 = "30.00"}',
     'loan = {borrower = "mse", purpose = "business"}',
