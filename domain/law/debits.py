@@ -138,7 +138,7 @@ ATTEMPTS: Final[Mapping[str, Table[int | None]]] = {
             title="Cards: one attempt and twenty in thirty days",
             text="Visa's declines of category 2 to 4 may be tried up to 20 times more within 30 days (older papers: "
             "15), those of category 1 never; Mastercard's advice codes say by code.",
-            source="Visa and Mastercard retry rules",
+            source="Visa and Mastercard retry rules; their first day is known only",
             confidence="seen-2nd",
             valid_from=date(2021, 4, 1),
             value=21,

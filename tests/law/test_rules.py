@@ -185,12 +185,23 @@ def test_rule_23_standard_assets_by_layer_and_purpose():
     assert provision_percent("sub-standard", "sfb", True, on, "cre").value == Decimal(15)
 
 
+def test_rule_23_no_table_no_percentage():
+    assert provision_percent("standard", "nbfc-base", True, day("2022-09-30")) == (None, "")
+    assert provision_percent("standard", "nbfc-base", True, day("2022-10-01")).rule == "R6.21a@2022-10-01"
+    assert provision_percent("sub-standard", "hfc", True, day("2021-02-17")).value == Decimal(15)
+    assert provision_percent("sub-standard", "hfc", True, day("2021-02-16")).value is None
+
+
 def test_rule_23_expected_credit_loss_replaces_percentages_at_commercial_banks_from_april_2027():
     last, first = day("2027-03-31"), day("2027-04-01")
     assert provision_percent("sub-standard", "bank", True, last) == (Decimal(15), "R6.20a@2015-07-01")
     assert provision_percent("sub-standard", "bank", True, first) == (None, "R6.13@2027-04-01")
     assert provision_percent("sub-standard", "sfb", True, first).value == Decimal(15)
     assert expected_credit_loss("bank", last) is None
+    loss = expected_credit_loss("bank", first)
+    assert loss is not None
+    assert (loss.value.least_loss_percent_secured, loss.value.least_loss_percent_unsecured) == (65, 70)
+    assert loss.value.legacy_until == day("2030-03-31")
     stages = [
         credit_loss_stage(dpd, npa=False, revolving=revolving, lender="bank", on=first).value
         for dpd, revolving in ((30, False), (31, False), (60, True), (61, True))
@@ -240,6 +251,8 @@ def test_rule_24_older_loans_by_the_circular_of_their_kind_of_lender():
     assert barred(**old, lender="bank", on=day("2014-05-07")) == "R4.6"
     assert barred(**old, lender="nbfc-middle", on=day("2014-07-13")) == ""
     assert barred(**old, lender="nbfc-middle", on=day("2014-07-14")) == "R4.6"
+    assert barred(**old, lender="hfc", on=day("2014-08-13")) == ""
+    assert barred(**old, lender="hfc", on=day("2014-08-14")) == "R4.6"
 
 
 def test_rule_24_nothing_is_charged_where_the_lender_asked_for_it():
@@ -416,8 +429,12 @@ def test_rule_29_a_mandate_costs_the_payer_nothing_under_the_framework():
 
 
 def test_rule_34_nach_settles_on_a_sunday_since_august_2021_and_an_extension_is_pending():
-    assert not debits.settles_on("enach", day("2021-07-25"))
-    assert debits.settles_on("enach", day("2021-08-01"))
+    # Both days are holidays here, so that only the rule can make the second one settle.
+    first_days = {"enach": "2021-08-01", "rtgs": "2020-12-14", "neft": "2019-12-16"}
+    for rail, text in first_days.items():
+        first = day(text)
+        before = first - timedelta(days=1)
+        assert [debits.settles_on(rail, on, {before, first}).value for on in (before, first)] == [False, True], rail
     assert debits.settles_on("upi", day("2021-07-25"))
     assert not debits.settles_on("cheque", day("2026-05-03"))
     row = {
@@ -439,6 +456,8 @@ def test_rule_35_upi_autopay_has_four_attempts_since_august_2025():
 def test_rule_35_a_card_decline_of_the_first_category_is_never_tried_again():
     attempts = [debits.attempts_allowed("card", day("2026-05-01"), category).value for category in (1, 2, None)]
     assert attempts == [1, 21, 21]
+    assert debits.attempts_allowed("card", day("2021-03-31")) == (None, "")
+    assert debits.attempts_allowed("card", day("2021-04-01"), 1) == (1, "R13.3@2021-04-01")
 
 
 # --- 30: contact --------------------------------------------------------------------------------------------

@@ -68,6 +68,14 @@ def test_versions_of_a_rule_follow_each_other_without_overlap():
         table(*counted)
 
 
+def test_what_ends_is_followed_the_next_day_for_the_same_lenders():
+    for rules in TOPICS.values():
+        for rule in (rule for rule in rules if rule.valid_until):
+            next_day = rule.valid_until + timedelta(days=1)
+            followed = [other.lenders for other in rules if other.valid_from == next_day]
+            assert rule.lenders <= frozenset().union(*followed), rule.ref
+
+
 def test_every_rule_names_functions_that_exist():
     named = {match for rule in ALL for match in FUNCTION.findall(rule.where)}
     assert len(named) > 40
