@@ -22,6 +22,9 @@ from domain.terms import Terms, TermsError
 WORTH_FORKING: Final = 500
 AT_A_TIME: Final = 64
 
+_IN_A_LIST: Final = (b"[\n", b",\n", b"\n]\n")
+_IN_A_ROW: Final = (b"", b"\n\n", b"\n")
+
 
 def schedule(file: FileOrStdin = "-", /, *, product: str | None = None, table: bool = False) -> int:
     """Work out the schedule of a loan from its terms, as JSON.
@@ -58,7 +61,8 @@ def schedule(file: FileOrStdin = "-", /, *, product: str | None = None, table: b
         for problem in answer.problems:
             status = _complain(f"terms {index}: {problem}" if many else problem)
     if not status:
-        _print([answer.document for answer in answers], many=many and not table)
+        begin, between, end = _IN_A_LIST if many and not table else _IN_A_ROW
+        sys.stdout.buffer.write(begin + between.join(answer.document for answer in answers) + end)
     return status
 
 
@@ -98,7 +102,7 @@ def _answer(item: object, product: str | None, table: bool) -> _Answer:
         found = Terms.problems(given, defaults) or (error,)
         return _Answer(problems=tuple(f"{within}{problem}" for problem in found))
     if table:
-        return _Answer("\n".join(draw(made)).encode() + b"\n")
+        return _Answer("\n".join(draw(made)).encode())
     return _Answer(orjson.dumps(made.to_dict(), option=orjson.OPT_INDENT_2))
 
 
@@ -114,11 +118,6 @@ def _known() -> Iterable[str]:
     from adapters.house import load_rules
 
     return sorted({name for name, _ in load_rules().products.by_version})
-
-
-def _print(documents: Sequence[bytes], *, many: bool) -> None:
-    out = sys.stdout.buffer
-    out.write(b"[\n" + b",\n".join(documents) + b"\n]\n" if many else b"\n".join(documents) + b"\n")
 
 
 def _complain(message: str, status: int = 1) -> int:

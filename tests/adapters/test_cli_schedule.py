@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 QIST = Path(sys.executable).with_name("qist")
 
@@ -59,13 +62,109 @@ def test_terms_that_cannot_be_a_loan_are_named_with_their_field() -> None:
     assert answer.stderr == "qist schedule: /instalments: must be from 1 to 3660, not 0\n"
 
 
-def test_in_a_list_each_refusal_names_its_place() -> None:
-    answer = qist("schedule", stdin=[TERMS, {}, {**TERMS, "first_due_on": "soon"}])
+def test_every_wrong_field_is_named_and_in_a_list_whose_it_is() -> None:
+    wrong = {**TERMS, "first_due_on": "soon", "instalments": -1}
+    answer = qist("schedule", stdin=[TERMS, {}, wrong, 7, {"terms": 7}])
     assert (answer.returncode, answer.stdout) == (1, "")
     assert answer.stderr.splitlines() == [
-        "qist schedule: terms 1: /principal_paise: is missing",
+        *(f"qist schedule: terms 1: /{name}: is missing" for name in TERMS),
+        "qist schedule: terms 2: /instalments: must be from 1 to 3660, not -1",
         "qist schedule: terms 2: /first_due_on: must be a date YYYY-MM-DD, not 'soon'",
+        "qist schedule: terms 3: /: terms must be an object, not 7",
+        "qist schedule: terms 4: /terms: must be an object, not 7",
     ]
+
+
+def test_every_contradiction_is_named_too() -> None:
+    answer = qist("schedule", stdin={**TERMS, "interest_method": "step_up", "moratorium_instalments": 24})
+    assert [line.split(": ")[1] for line in answer.stderr.splitlines()] == ["/moratorium_instalments", "/step_percent"]
+
+
+# --- Products and disbursal requests ---------------------------------------------------------------------------
+
+TWO_WHEELER: dict[str, Any] = {"product": "two-wheeler-loan", "terms": TERMS}
+
+
+def method_of(answer: subprocess.CompletedProcess[str]) -> str:
+    """Told by the rows: flat interest is the same in each."""
+    assert answer.returncode == 0, answer.stderr
+    made = json.loads(answer.stdout)
+    return "flat" if len({row["interest_paise"] for row in made["rows"]}) == 1 else "reducing"
+
+
+def test_a_products_defaults_hold_where_the_terms_say_nothing() -> None:
+    assert method_of(qist("schedule", stdin=TERMS)) == "reducing"
+    assert method_of(qist("schedule", "--product", "two-wheeler-loan", stdin=TERMS)) == "flat"
+    assert method_of(qist("schedule", stdin=TWO_WHEELER)) == "flat"
+    assert method_of(qist("schedule", stdin={**TERMS, "product": "two-wheeler-loan"})) == "flat"
+    own = {**TERMS, "interest_method": "reducing"}
+    assert method_of(qist("schedule", "--product", "two-wheeler-loan", stdin=own)) == "reducing"
+
+
+def test_a_disbursal_request_is_as_good_as_its_terms() -> None:
+    request = {"loan_id": "LN-1", "borrower": {"borrower_id": "B-1"}, **TWO_WHEELER, "payout": {"rail": "auto"}}
+    assert qist("schedule", stdin=request).stdout == qist("schedule", stdin=TWO_WHEELER).stdout
+    # Its own product counts, not the one for terms that name none.
+    assert method_of(qist("schedule", "--product", "personal-loan", stdin=request)) == "flat"
+    wrong = qist("schedule", stdin={**request, "terms": {**TERMS, "instalments": 0}})
+    assert wrong.stderr == "qist schedule: /terms/instalments: must be from 1 to 3660, not 0\n"
+
+
+def test_an_unknown_product_is_refused_naming_the_known_ones() -> None:
+    for answer in (
+        qist("schedule", "--product", "moped", stdin=TERMS),
+        qist("schedule", stdin={"product": "moped", "terms": TERMS}),
+    ):
+        assert (answer.returncode, answer.stdout) == (1, "")
+        assert answer.stderr.startswith("qist schedule: /product: there is no product 'moped', only ")
+        assert "two-wheeler-loan" in answer.stderr
+    assert "there is no product 7" in qist("schedule", stdin={"product": 7, "terms": TERMS}).stderr
+
+
+# --- Tables ----------------------------------------------------------------------------------------------------
+
+
+def test_a_table_groups_digits_as_in_india() -> None:
+    fee = {"kind": "stamp", "amount_paise": 100_00, "gst_percent": "0", "due_with_row": 2}
+    answer = qist(
+        "schedule", "--table", stdin={**TERMS, "instalments": 3, "principal_paise": 1_00_000_00, "fees": [fee]}
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    lines = answer.stdout.splitlines()
+    assert lines[0].split() == ["#", "due", "days", "opening", "principal", "interest", "fee", "total", "closing"]
+    assert lines[1].split()[:4] == ["1", "05-Feb-2026", "31", "1,00,000.00"]
+    assert lines[2].split()[6] == "100.00"
+    assert {len(line) for line in lines[:4]} == {len(lines[0])}
+    assert lines[4] == ""
+    assert [line.split("  ")[0] for line in lines[5:]] == ["instalment", "total interest", "net disbursed", "APR"]
+
+
+def test_a_table_of_many_is_one_after_the_other() -> None:
+    answer = qist("schedule", "--table", stdin=[TERMS, TERMS])
+    assert answer.stdout.count("net disbursed   1,00,000.00") == 2
+
+
+# --- Speed -----------------------------------------------------------------------------------------------------
+
+
+def test_a_list_over_several_processes_is_in_its_order() -> None:
+    many = [{**TERMS, "principal_paise": 1_00_000_00 + n} for n in range(600)]
+    answer = qist("schedule", stdin=many)
+    assert [made["net_disbursed_paise"] for made in json.loads(answer.stdout)] == [1_00_000_00 + n for n in range(600)]
+    many[321] = {**TERMS, "instalments": "24"}
+    answer = qist("schedule", stdin=many)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr == "qist schedule: terms 321: /instalments: must be a whole number, not '24'\n"
+
+
+@pytest.mark.slow
+def test_ten_thousand_schedules_take_seconds() -> None:
+    text = json.dumps([{**TERMS, "principal_paise": 1_00_000_00 + n} for n in range(10_000)])
+    started = time.monotonic()
+    answer = qist("schedule", stdin=text)
+    taken = time.monotonic() - started
+    assert answer.stdout.count('"apr_percent"') == 10_000
+    assert taken < 20  # 2 to 4 seconds on two quiet cores
 
 
 def test_what_is_not_json_is_refused() -> None:
