@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from domain.money import PRECISE, Paise, RoundingMode, round_ratio, round_to_unit, split
 from domain.terms import InterestMethod, Terms, TermsError
 
-__all__ = ["METHODS", "Line", "Plan", "Stretch", "flat_interest", "flat_principal", "plan", "rounded"]
+__all__ = ["METHODS", "Line", "Plan", "Stretch", "flat_interest", "flat_principal", "flat_shares", "plan", "rounded"]
 
 
 class Line(NamedTuple):
@@ -272,8 +272,13 @@ def _on_balance(terms: Terms, stretch: Stretch, parts: Sequence[Paise], notes: t
 # --- Flat (rule 6) ------------------------------------------------------------------------------------------
 
 
-def flat_interest(terms: Terms, total: Fraction, rows: int) -> tuple[list[Paise], tuple[str, ...]]:
-    """Interest on the original principal for the whole term; the last row takes the difference.
+def flat_interest(terms: Terms, total: Fraction, rows: int) -> list[Paise]:
+    """Each row's interest on the original principal, of what it is for the whole term."""
+    return flat_shares(terms, total, rows)[0]
+
+
+def flat_shares(terms: Terms, total: Fraction, rows: int) -> tuple[list[Paise], tuple[str, ...]]:
+    """Interest on the original principal for the whole term, row by row; the last row takes the difference.
 
     Evenly, or by the sum of digits: of n rows, the first has n shares and the last has one (12 months: of 78).
     """

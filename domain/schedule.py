@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from domain.amortisation import Line, Plan, Stretch, flat_interest, flat_principal, plan, rounded
+from domain.amortisation import Line, Plan, Stretch, flat_principal, flat_shares, plan, rounded
 from domain.apr import Flow, nominal_apr_percent, xirr_percent
 from domain.calendar import DayCount, DueDates, year_fraction
 from domain.ensure import ensure
@@ -240,7 +240,7 @@ def _repay_flat(terms: Terms, layout: Layout, rates: Rates, draft: _Draft) -> No
     held, repaying = _divided(terms, layout)
     lent, first = draft.balance, layout.rows[0]
     regular = sum((rates.factor(period.regular) for period in layout.rows), Fraction(0))
-    due, mended = flat_interest(terms, lent * regular, len(layout.rows))
+    due, mended = flat_shares(terms, lent * regular, len(layout.rows))
     broken = rounded(terms, lent * (rates.factor(first.spans) - rates.factor(first.regular)))
     owed = due[: len(held)]
     if held:
