@@ -98,7 +98,9 @@ _ONE: Final = Decimal(1)
 _NOISE: Final = Decimal("1e-9")
 _NOT_TO_ITS_UNIT: Final = "the instalment is to the nearest paisa: its own unit leaves no proper last row"
 _SHARED_TO_THE_PAISA: Final = "the interest is shared to the paisa: its own unit leaves less than none for the last row"
-_RELEVELLED: Final = "the instalment is computed anew in every row: one amount leaves no proper last row"
+_RELEVELLED: Final = (
+    "the instalment is computed anew in every row: one amount leaves no proper last row, or a row's interest uncovered"
+)
 
 
 def _instalments(terms: Terms, stretch: Stretch) -> Plan:

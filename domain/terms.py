@@ -634,8 +634,10 @@ def _check_changes(terms: Terms) -> None:
             at = f"/{name}/{index}/{key}"
             if day < terms.disburse_on:
                 raise TermsError(at, f"must not be before disburse_on {terms.disburse_on}")
-            if index and day <= days[index - 1][0]:
-                raise TermsError(at, "must be later than the one before")
+            if index and day < days[index - 1][0]:
+                raise TermsError(at, "must not be before the one before it")
+            if index and day == days[index - 1][0] and name == "rate_changes":
+                raise TermsError(at, "must be later than the one before: a day has one rate")
 
 
 def _check_fees(terms: Terms) -> None:

@@ -133,6 +133,19 @@ def test_falls_due_by_frequency(frequency: Frequency, third: str) -> None:
     assert due(frequency, "2026-01-05", "2026-02-05").nth(3) == date.fromisoformat(third)
 
 
+@pytest.mark.parametrize("month_end", ["last_day", "first_of_next"])
+@pytest.mark.parametrize("every", [Frequency(1, "days"), Frequency(2, "weeks"), MONTHLY, Frequency(6, "months")])
+def test_periods_to_the_first_due_date_are_whole_ones_and_a_part_by_days(every: Frequency, month_end: MonthEnd) -> None:
+    first = date(2032, 3, 31)
+    dates = DueDates.of(every, first, first, month_end=month_end)
+    assert dates is not None
+    for back in range(1, 1500, 7):
+        day = first - timedelta(days=back)
+        whole = next(n for n in range(1600) if dates.nth(-n) < day)  # counted one by one
+        start, end = dates.nth(-whole), dates.nth(1 - whole)
+        assert dates.periods_since(day) == whole + Fraction((end - day).days, (end - start).days)
+
+
 @pytest.mark.parametrize(
     ("shift", "moved"),
     [

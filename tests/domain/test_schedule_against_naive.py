@@ -76,7 +76,7 @@ def random_terms(seed: int) -> dict[str, Any]:
         if pick.random() < 0.25:
             terms["tranches"] = [
                 {"on": (first + timedelta(days=later + n - 60)).isoformat(), "amount_paise": pick.randrange(1, 10**7)}
-                for n in (0, 3, 100)[: pick.choice([1, 2, 3])]
+                for n in pick.choice([(0, 3, 100), (0, 0, 40)])[: pick.choice([1, 2, 3])]
             ]
         if pick.random() < 0.25:
             terms["rate_changes"] = [
@@ -127,9 +127,9 @@ def agrees(seed: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("block", range(8))
+@pytest.mark.parametrize("block", range(6))
 def test_agrees_with_the_naive_calculator(block: int) -> None:
-    compared = sum(agrees(seed) for seed in range(block * 60, block * 60 + 60))
+    compared = sum(agrees(seed) for seed in range(block * 50, block * 50 + 50))
     assert compared > 25
 
 
