@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from operator import attrgetter
 
-from domain.calendar import at_hour, day_end, day_start
-from domain.decisions.debits import amount_to_ask, attempt_debit, fall_due, notify_debit, outcome_overdue
+from domain.calendar import add_months, at_hour, day_end, day_start, ist_day, last_of_month
+from domain.decisions import cooling_off, duties, settlement
+from domain.decisions.debits import amount_to_ask, attempt_debit, fall_due, notify_debit, outcome_overdue, row_of
 from domain.decisions.disbursal import instruct_payout
+from domain.decisions.hindsight import recast
+from domain.decisions.month_end import close_month
 from domain.decisions.rules import Rules
-from domain.decisions.standing import delinquency
-from domain.events import LoanEvent
+from domain.decisions.standing import delinquency, instruct_refund
+from domain.events import LoanEvent, PerformanceRestored
+from domain.law.debits import outside_peak
 from domain.loan import Loan
 from domain.product import Product
 
@@ -41,14 +45,21 @@ def next_task(loan: Loan, rules: Rules) -> Task | None:
 
 def tasks(loan: Loan, rules: Rules) -> Iterator[Task]:
     """Everything that waits for its moment."""
+    product = rules.product_of(loan)
     if loan.stage in ("booked", "active"):
         yield from payouts(loan)
     if loan.stage == "active":
-        product = rules.product_of(loan)
         yield from instalments(loan, product)
         yield from debits(loan, product)
         yield from unanswered(loan, product)
         yield from thresholds(loan, product, rules)
+        yield from month_ends(loan, product, rules)
+        yield from lapses(loan, rules)
+        yield from statements(loan, rules)
+        yield from performance(loan, product)
+    yield from refunds(loan, product)
+    yield from grievances(loan)
+    yield from papers(loan, rules)
 
 
 def payouts(loan: Loan) -> Iterator[Task]:
@@ -67,18 +78,30 @@ def instalments(loan: Loan, product: Product) -> Iterator[Task]:
     if row is None:
         return
     yield Task(day_start(row.due_on), "instalment", lambda: fall_due(loan, row))
-    hours = product.notice_hours.get(loan.mandate.get("rail", ""), 0) if product.debits_automatic else 0
-    if hours and loan.mandate.get("status") == "active" and row.number not in loan.notified:
+    hours = product.notice_hours.get(loan.mandate.get("rail", ""), 0)
+    if (
+        hours
+        and may_debit(loan, product)
+        and loan.mandate.get("status") == "active"
+        and row.number not in loan.notified
+    ):
         debit_at = at_hour(row.due_on, product.debit_at)
         at = max(debit_at - timedelta(hours=hours), day_start(loan.disbursed_on or row.due_on))
-        if at < day_start(row.due_on):
+        if at < day_start(row.due_on) and amount_to_ask(loan, row.number):
             yield Task(at, "notice", lambda: notify_debit(loan, row, debit_at))
 
 
+def may_debit(loan: Loan, product: Product) -> bool:
+    """Whether Qist asks for money by itself: not while a settlement or a cooling-off exit is open."""
+    return bool(loan.mandate) and product.debits_automatic and not loan.settlement and not loan.cancelling
+
+
 def debits(loan: Loan, product: Product) -> Iterator[Task]:
-    """Attempts to come, for what is unpaid and not asked for already."""
-    if not loan.mandate or not product.debits_automatic:
+    """Attempts to come, for what is unpaid and not asked for already; each told so long before as the rail demands."""
+    if not may_debit(loan, product):
         return
+    rail = loan.mandate.get("rail", "")
+    hours = product.notice_hours.get(rail, 0)
     for number, chance in loan.opportunities.items():
         if amount_to_ask(loan, number) == 0:
             continue
@@ -87,6 +110,18 @@ def debits(loan: Loan, product: Product) -> Iterator[Task]:
             at = max(at, at_hour(loan.paused_until + timedelta(days=1), product.debit_at))
         # A debit is asked for now or later, never in the past, and never before the loan was known to be paid out.
         at = max(at, loan.known_at, loan.active_since or at)
+        if hours and loan.mandate.get("status") == "active":
+            if loan.notified.get(number) != chance.attempt:
+                tell_at = max(at - timedelta(hours=hours), loan.known_at)
+                debit_at = outside_peak(rail, max(at, tell_at + timedelta(hours=hours))).value
+                yield Task(
+                    tell_at,
+                    "notice",
+                    lambda number=number, debit_at=debit_at: notify_debit(loan, row_of(loan, number), debit_at),
+                )
+                continue
+            at = max(at, loan.notified_at[number] + timedelta(hours=hours))
+        at = outside_peak(rail, at).value
         yield Task(
             at,
             "debit",
@@ -102,7 +137,7 @@ def first_attempt_at(loan: Loan, number: int, product: Product) -> datetime:
 def unanswered(loan: Loan, product: Product) -> Iterator[Task]:
     """Debits whose gateway should have answered by now."""
     for instruction_id, debit in loan.in_flight.items():
-        if not debit.overdue:
+        if not debit.overdue and not debit.withdrawn:
             yield Task(
                 debit.at + timedelta(hours=product.outcome_within_hours),
                 "unanswered",
@@ -115,9 +150,80 @@ def thresholds(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:
     oldest = loan.oldest_unpaid(product.overdue_tolerance_paise)
     if oldest is None:
         return
-    if not loan.threshold and any(not debit.overdue for debit in loan.in_flight.values()):
+    if not loan.threshold and loan.awaits_outcome():
         return
     following = next((first for first in product.thresholds if first > loan.threshold), None)
     if following is not None:
         at = day_end(oldest + timedelta(days=following - 1))
         yield Task(at, "threshold", lambda: delinquency(loan, at, rules, crossing=True))
+
+
+def month_ends(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:
+    """The books at a month's end."""
+    if (product.accrual == "none" and not product.penal_percent) or loan.disbursed_on is None:
+        return
+    on = last_of_month(loan.month_closed_on + timedelta(days=1) if loan.month_closed_on else loan.disbursed_on)
+    yield Task(day_end(on), "month-end", lambda: close_month(loan, on, rules))
+
+
+def lapses(loan: Loan, rules: Rules) -> Iterator[Task]:
+    """A settlement, or a cooling-off exit, whose money does not come in time."""
+    if loan.settlement is not None:
+        pay_by = date.fromisoformat(loan.settlement["pay_by"])
+        yield Task(day_end(pay_by), "settlement-lapse", lambda: settlement.lapse(loan))
+    if loan.cancelling is not None:
+        last = date.fromisoformat(loan.cancelling["pay_by"])
+        at = day_end(last)
+        yield Task(at, "cancellation-lapse", lambda: cancellation_lapse(loan, at, rules))
+
+
+def cancellation_lapse(loan: Loan, at: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """The loan goes on as if it had never been given back."""
+    yield from cooling_off.lapse(loan)
+    yield from recast(loan, "the cooling-off exit was not paid for", loan.disbursed_on or ist_day(at), at, rules)
+
+
+def statements(loan: Loan, rules: Rules) -> Iterator[Task]:
+    """A floating-rate borrower's statement every quarter."""
+    on = duties.next_statement_on(loan, rules)
+    if on is not None:
+        yield Task(day_end(on), "statement", lambda: duties.state(loan, on))
+
+
+def performance(loan: Loan, product: Product) -> Iterator[Task]:
+    """The day on which a restructured loan has been paid well for long enough (servicing rule 22)."""
+    since = loan.performance_from
+    if loan.restructured_on is None or since is None:
+        return
+    repaid = loan.restructured_paise - loan.principal_paise
+    if repaid * 100 < product.restructured_repaid_percent * loan.restructured_paise:
+        return
+    on = add_months(since, product.restructured_months)
+    at = max(day_end(on), loan.known_at)
+    yield Task(at, "performance", lambda: iter((PerformanceRestored(on=on.isoformat(), since=since.isoformat()),)))
+
+
+def refunds(loan: Loan, product: Product) -> Iterator[Task]:
+    """Refunds that failed are asked for again: the money is the borrower's."""
+    for instruction_id, (failed_at, attempt) in loan.failed_refunds.items():
+        if attempt < product.refund_max_attempts:
+            yield Task(
+                failed_at + timedelta(hours=product.refund_retry_after_hours),
+                "refund",
+                lambda known=instruction_id: instruct_refund(loan, loan.refunds[known], "again", retry_of=known),
+            )
+
+
+def grievances(loan: Loan) -> Iterator[Task]:
+    """Complaints that are not answered in time go up a level."""
+    for known, grievance in loan.grievances.items():
+        if not grievance["escalated"]:
+            at = day_end(date.fromisoformat(grievance["answer_by"]))
+            yield Task(at, "grievance", lambda known=known: duties.escalate(loan, known))
+
+
+def papers(loan: Loan, rules: Rules) -> Iterator[Task]:
+    """The clock of papers that are not released in time."""
+    if duties.papers_wait(loan, rules):
+        on = duties.next_papers_check(loan)
+        yield Task(day_end(on), "papers", lambda: duties.papers_late(loan, on))

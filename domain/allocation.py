@@ -43,7 +43,8 @@ def allocate_with_excess(loan: Loan, paise: int) -> list[Line]:
 
 
 def undo(loan: Loan, paise: int) -> list[Line]:
-    """Negative lines that take `paise` back: from the excess first, then from the newest dues backwards."""
+    """Negative lines that take `paise` back: from the excess first, then from the newest dues backwards, then from
+    principal paid ahead."""
     lines: list[Line] = []
     left = paise
     from_excess = min(left, loan.excess_paise)
@@ -57,13 +58,17 @@ def undo(loan: Loan, paise: int) -> list[Line]:
         if part:
             lines.append(line_of(due, -part))
             left -= part
+    ahead = min(left, loan.prepaid_paise)
+    if ahead:
+        lines.append({"for": "prepayment", "paise": -ahead})
+        left -= ahead
     ensure(left == 0, "what is taken back had settled something", loan=loan.id, left=left)
     return lines
 
 
 def paid_days(loan: Loan) -> dict[Key, date]:
     """The value date on which each due was fully paid: when the money in hand first reached it, not before its day."""
-    money = sorted((r.value_on, r.amount) for r in loan.receipts.values() if not r.reversed and not r.directed)
+    money = sorted((r.value_on, r.amount - r.directed) for r in loan.receipts.values() if not r.reversed)
     days: dict[Key, date] = {}
     owed = paid = used = 0
     last: date | None = None

@@ -87,11 +87,14 @@ class _Annuity:
         return cls(weights, growths[::-1], shares[::-1], target)
 
     def level(self, row: int, balance: Paise, interest: Fraction) -> Decimal:
-        """The instalment of weight 1, from that row on."""
+        """The instalment of that row, if all from it on are in proportion to their weights."""
         due = balance + Decimal(interest.numerator) / interest.denominator
-        exact = (due * self.growth[row] - self.target) / self.shares[row]
-        # 34 digits carry a few that are noise; "up" must not mistake them for a fraction of a paisa.
-        return exact.quantize(_NOISE)
+        return (due * self.growth[row] - self.target) * self.weights[row] / self.shares[row]
+
+
+def _in_units(exact: Decimal, mode: RoundingMode, unit: Paise = 1) -> Paise:
+    """34 digits carry a few that are noise; "up" must not mistake them for a fraction of a paisa."""
+    return round_to_unit(exact.quantize(_NOISE), mode, unit)
 
 
 _ONE: Final = Decimal(1)
@@ -111,12 +114,13 @@ def _instalments(terms: Terms, stretch: Stretch) -> Plan:
 
 
 def _weights(terms: Terms, stretch: Stretch) -> Sequence[Decimal]:
-    """What each instalment is of the first one."""
+    """What each instalment is of the stretch's first one."""
     every, percent = terms.step_every, terms.step_percent
     if every is None or percent is None or terms.interest_method not in _STEPS:
         return [_ONE] * stretch.rows
     step = 1 + _STEPS[terms.interest_method] * percent / 100
-    return [step ** (row // every) for row in range(stretch.done, stretch.done + stretch.rows)]
+    so_far = stretch.done // every
+    return [step ** (row // every - so_far) for row in range(stretch.done, stretch.done + stretch.rows)]
 
 
 _STEPS: Final[dict[InterestMethod, int]] = {"step_up": 1, "step_down": -1}
@@ -134,17 +138,17 @@ def _annuity_plan(terms: Terms, stretch: Stretch, weights: Sequence[Decimal], ta
     annuity = _Annuity.of(stretch.factors, weights, target)
     exact = annuity.level(0, stretch.balance, stretch.regular_interest)
     for mode, unit, notes in _roundings(terms):
-        instalment = round_to_unit(exact, mode, unit)
-        amounts = [instalment if weight is _ONE else round_to_unit(exact * weight, mode, unit) for weight in weights]
+        instalment = _in_units(exact, mode, unit)
+        amounts = [instalment if weight is _ONE else _in_units(exact * weight, mode, unit) for weight in weights]
         rows, last = _paid_down(terms, stretch, amounts, target)
         if terms.level_last_instalment and terms.interest_method == "reducing":
             amounts, rows, last = _levelled(terms, stretch, amounts, rows, last, unit)
         if _is_sound(rows, amounts, last):
             first = amounts[0] if len(rows) > 1 else last
             return Plan(_lines(terms, stretch, rows, target), first, notes)
-    _ensure_steps_cover_interest(terms, stretch, exact * weights[0])
+    _ensure_steps_cover_interest(terms, stretch, exact)
     rows = list(_relevelled(terms, stretch, annuity))
-    return Plan(_lines(terms, stretch, rows, target), round_to_unit(exact, terms.rounding_mode), (_RELEVELLED,))
+    return Plan(_lines(terms, stretch, rows, target), _in_units(exact, terms.rounding_mode), (_RELEVELLED,))
 
 
 def _ensure_steps_cover_interest(terms: Terms, stretch: Stretch, instalment: Decimal) -> None:
@@ -207,7 +211,7 @@ def _relevelled(terms: Terms, stretch: Stretch, annuity: _Annuity) -> Iterator[_
         yield _Row(balance, interest)
         if row == len(stretch.factors):
             return
-        instalment = round_to_unit(annuity.level(row, balance, exact) * annuity.weights[row], terms.rounding_mode)
+        instalment = _in_units(annuity.level(row, balance, exact), terms.rounding_mode)
         to_leave = annuity.target + stretch.rows - 1 - row
         balance -= max(min(instalment - interest, balance - to_leave), 0)
         exact = balance * stretch.factors[row]

@@ -26,6 +26,12 @@ class BookLoan:
     language: str = "en"
     payout: Mapping[str, Any] = field(default_factory=dict[str, Any])
     mandate: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    sanctioned_on: date | None = None
+    """From which rules with dates are read; the day of the planned payout when not said."""
+    shown_charges: tuple[Mapping[str, Any], ...] = ()
+    """Charges that the borrower's Key Facts Statement shows; the product's when not said."""
+    payee: str = "borrower"
+    """Whose account the money goes to: `borrower` or `end-use` (servicing rule 28)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +103,11 @@ class ReceivePayment:
     amount_paise: int
     value_on: date
     intent: str = "dues"
-    prepay_choice: str = "reduce_tenure"
+    prepay_choice: str = ""
+    """`reduce_tenure` or `reduce_emi`; empty = as the product says."""
     command_id: str = ""
+    recovery: bool = False
+    """record-recovery: only a loan that is written off takes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +148,120 @@ class Restructure:
     instalment_paise: int | None = None
     annual_rate_percent: str | None = None
     capitalise_arrears: bool = False
+    moratorium_instalments: int = 0
+    moratorium_interest: str = "pay"
+    moratorium_extends_tenure: bool = False
+    hardship: bool = True
+    """A concession for financial difficulty, as a restructuring is; a commercial change of terms keeps the class."""
+    scheme: str = ""
+    """A resolution scheme that the product names: the loan keeps its class (servicing rule 22)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantRelief:
+    """grant-relief: some instalments to come ask for less (`moratorium`) or for nothing (`payment-holiday`)."""
+
+    command_id: str
+    effective_on: date
+    instalments: int
+    reason: str
+    kind: str = "moratorium"
+    interest: str = "capitalise"
+    extends_tenure: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetRate:
+    """reset-rate: a floating rate moves from a day on, or the loan becomes fixed."""
+
+    command_id: str
+    effective_on: date
+    annual_rate_percent: str
+    reason: str
+    option: str = ""
+    """`longer_tenure`, `higher_emi`, `both` or `switch_to_fixed`; empty = as the product says."""
+    instalments: int | None = None
+    instalment_paise: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """settle: the lender takes less for all, if it comes by a day."""
+
+    command_id: str
+    amount_paise: int
+    reason: str
+    pay_by: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelDisbursal:
+    """cancel-disbursal: the borrower leaves within the cooling-off days."""
+
+    command_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundExcess:
+    """refund: send back what is held for the borrower, whole (no amount) or in part."""
+
+    command_id: str
+    reason: str
+    amount_paise: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPayout:
+    """retry-payout: a payout or refund that failed is asked for again, once the account was mended."""
+
+    command_id: str
+    instruction_id: str = ""
+    """The one that failed; the last one when not said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseCase:
+    """close-case: a person is done with it."""
+
+    command_id: str
+    case_id: str
+    outcome: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaiseGrievance:
+    """raise-grievance: the borrower complains."""
+
+    command_id: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasePapers:
+    """release-papers: the borrower has the security papers back, on a day (today when not named)."""
+
+    command_id: str
+    on: date | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseBorrower:
+    """erase-borrower: destroy the borrower's personal data; only after the loan's end."""
+
+    command_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellBorrowerStanding:
+    """borrower-standing, from Qist's own streams: whether another loan of the borrower is NPA with arrears."""
+
+    command_id: str
+    npa: bool
+    because: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +329,17 @@ Command = (
     | RegisterMandate
     | UpdateBorrower
     | Restructure
+    | GrantRelief
+    | ResetRate
+    | Settle
+    | CancelDisbursal
+    | RefundExcess
+    | RetryPayout
+    | CloseCase
+    | RaiseGrievance
+    | ReleasePapers
+    | EraseBorrower
+    | TellBorrowerStanding
     | LevyCharge
     | Waive
     | PauseCollection

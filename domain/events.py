@@ -98,6 +98,14 @@ class LoanBooked(CanInitAggregate[str], LoanEvent):
     """`rail`, `account_token`, `ifsc`, `last4`; empty when the LOS pays out itself."""
     mandate: dict[str, Any] = field(default_factory=dict[str, Any])
     """`mandate_id`, `rail`, `status`, `max_amount_paise`, `valid_from`, `valid_until`, `bank`, tokens."""
+    waterfall_by: str = "instalment"
+    """`instalment` = the oldest instalment first; `kind` = all of one kind before all of the next."""
+    waterfall_npa: list[str] = field(default_factory=list[str])
+    """The order while the loan is NPA; empty = the same."""
+    sanctioned_on: str = ""
+    """The day from which rules with dates are read; empty = the day of the planned payout."""
+    shown_charges: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """Charges that the borrower's Key Facts Statement shows (`kind`, `amount_paise`); empty = the product's."""
 
     originator_topic: str = "loan"
 
@@ -155,7 +163,8 @@ class EmiScheduled(LoanEvent):
 
     schedule_version: int
     reason: str
-    """`booking`, `disbursal`, `restructure`, `part-prepayment`, `preclosure`."""
+    """`booking`, `disbursal`, `restructure`, `relief`, `rate-reset`, `part-prepayment`, `interest-by-day`,
+    `preclosure`, `settlement`, `cooling-off`."""
     effective_on: str
     instalment_paise: int
     apr_percent: str
@@ -165,6 +174,8 @@ class EmiScheduled(LoanEvent):
     """The terms that these rows follow from."""
     accrued_paise: int = 0
     """Interest of the days before `effective_on` that is inside the first new row."""
+    first_number: int = 1
+    """The row that is the first of `terms`: rows before it were there already."""
 
 
 # --- Mandates ------------------------------------------------------------------------------------------------
@@ -225,6 +236,8 @@ class InstalmentDue(LoanEvent):
     fee_gst_paise: int = 0
     capitalised_paise: int = 0
     """Interest of the period that joins the principal (moratorium with `capitalise`)."""
+    held_paise: int = 0
+    """Interest of the period that waits (moratorium); negative: such interest that this row collects or capitalises."""
 
 
 @stored_as("loan.excess-applied.v1")
@@ -341,6 +354,27 @@ class DebitOutcomeOverdue(LoanEvent):
     attempt: int
 
 
+@stored_as("loan.debit-withdrawn.v1")
+class DebitWithdrawn(LoanEvent):
+    """A debit that was asked for is not wanted any more. It may succeed all the same: the money is real then."""
+
+    instruction_id: str
+    number: int
+    attempt: int
+    reason: str
+
+
+@stored_as("loan.mandate-cancel-instructed.v1")
+class MandateCancelInstructed(LoanEvent):
+    """The loan has ended: the bank is asked to cancel its mandate (servicing rule 16)."""
+
+    instruction_id: str
+    mandate_id: str
+    rail: str
+    reason: str
+    umrn: str = ""
+
+
 # --- Money in by other ways ----------------------------------------------------------------------------------
 
 
@@ -355,6 +389,8 @@ class PaymentReceived(LoanEvent):
     intent: str
     lines: list[Line]
     command_id: str = ""
+    choice: str = ""
+    """Of a part-prepayment: `reduce_tenure` or `reduce_emi`."""
 
 
 @stored_as("loan.receipt-reversed.v1")
@@ -388,6 +424,8 @@ class ChargeLevied(LoanEvent):
     """The instalment that it belongs to; 0 for none."""
     reason: str
     command_id: str = ""
+    through: str = ""
+    """The last day that a penal charge by the day counts."""
 
 
 @stored_as("loan.charge-waived.v1")
@@ -396,8 +434,11 @@ class ChargeWaived(LoanEvent):
 
     charge_id: str
     paise: int
+    """With its GST."""
     reason: str
     command_id: str = ""
+    gst_paise: int = 0
+    """The GST inside `paise`: a credit note takes it back from what is owed to the state."""
 
 
 # --- Changes -------------------------------------------------------------------------------------------------
@@ -409,13 +450,89 @@ class Restructured(LoanEvent):
 
     effective_on: str
     changes: dict[str, Any]
-    """What was asked for: any of `instalments`, `instalment_paise`, `annual_rate_percent`, `capitalise_arrears`."""
+    """What was asked for: any of `instalments`, `instalment_paise`, `annual_rate_percent`, `capitalise_arrears`,
+    `moratorium_instalments`, `moratorium_interest`."""
     principal_paise: int
     """Carried into the new schedule, capitalised interest included."""
     capitalised_paise: int
     """Overdue interest that joined the principal (penal charges never do)."""
     reason: str
     command_id: str = ""
+    scheme: str = ""
+    """The named scheme under which the loan keeps its class; without one it is downgraded (servicing rule 22)."""
+    downgraded: bool = False
+
+
+@stored_as("loan.relief-granted.v1")
+class ReliefGranted(LoanEvent):
+    """Some instalments to come ask for less or nothing; the `EmiScheduled` that follows has the new rows."""
+
+    effective_on: str
+    kind: str
+    """`moratorium` (no principal) or `payment-holiday` (nothing)."""
+    instalments: int
+    interest: str
+    """What becomes of the interest meanwhile: `pay`, `capitalise` or `accrue`."""
+    extends_tenure: bool
+    reason: str
+    command_id: str = ""
+
+
+@stored_as("loan.rate-reset.v1")
+class RateReset(LoanEvent):
+    """A floating rate moved, or the loan became fixed; the `EmiScheduled` that follows has the new rows."""
+
+    effective_on: str
+    previous_rate_percent: str
+    annual_rate_percent: str
+    rate_type: str
+    option: str
+    """`longer_tenure`, `higher_emi`, `both` or `switch_to_fixed` (servicing rule 27)."""
+    asked: dict[str, Any]
+    """`instalments` or `instalment_paise`, where the command named them."""
+    offered: list[dict[str, Any]]
+    """What the borrower could choose: `option`, `instalments`, `instalment_paise`, `total_interest_paise`."""
+    reason: str
+    command_id: str = ""
+
+
+@stored_as("loan.recast.v1")
+class Recast(LoanEvent):
+    """Hindsight: the books as they would have been, had all that is known now been known at the time (rule 13)."""
+
+    reason: str
+    value_on: str
+    """The first day that comes out differently."""
+    schedule_version: int
+    rows: list[dict[str, Any]]
+    """All rows, those that are due too."""
+    due_rows: int
+    instalment_paise: int
+    apr_percent: str
+    terms: dict[str, Any]
+    first_number: int
+    schedule_reason: str
+    accrual_from: str
+    accrual_carried_paise: int
+    held_paise: int
+    """Interest of a moratorium that waits."""
+    capitalised_paise: int
+    """All interest that has joined the principal so far."""
+    dues: list[dict[str, Any]]
+    """Everything that has fallen due: `kind`, `of`, `due_on`, `amount_paise`, `paid_paise`."""
+    charges: list[dict[str, Any]]
+    """Charges whose figures moved, as they are now: `charge_id`, `kind`, `amount_paise`, `gst_paise`, `due_on`,
+    `number`, `through`, `by_person`."""
+    principal_repaid: list[list[Any]]
+    """Where interest runs by the day: (day, paise) of principal repaid."""
+    prepaid_paise: int
+    """Principal paid ahead, in all."""
+    principal_paise: int
+    excess_paise: int
+    penal_upto: str
+    """Up to which day's end penal charges by the day are levied; empty = never."""
+    npa_since: str
+    """Since when the loan would have been NPA; empty = it would not be."""
 
 
 @stored_as("loan.principal-prepaid.v1")
@@ -452,6 +569,55 @@ class DelinquencyChanged(LoanEvent):
     """`standard`, `SMA-0`, `SMA-1`, `SMA-2` or `NPA`."""
     oldest_due_on: str
     overdue_paise: int
+    because: str = ""
+    """Empty for the loan's own arrears; else `borrower` (another loan of theirs) or `restructured`."""
+
+
+@stored_as("loan.borrower-standing-changed.v1")
+class BorrowerStandingChanged(LoanEvent):
+    """Another loan of the same borrower became NPA and has arrears, or none is any more (servicing rule 21)."""
+
+    npa: bool
+    because: str
+    """The loan, or loans, that it is about."""
+    command_id: str = ""
+
+
+@stored_as("loan.performance-restored.v1")
+class PerformanceRestored(LoanEvent):
+    """A restructured loan was paid satisfactorily over the specified period: it may be standard (servicing rule 22)."""
+
+    on: str
+    since: str
+
+
+@stored_as("loan.month-closed.v1")
+class MonthClosed(LoanEvent):
+    """The lender's books at a month's end: interest that has accrued and is not due, and the provision."""
+
+    on: str
+    accrued_paise: int
+    """Earned by that day and not due yet: absolute, the entry is the difference to the month before."""
+    asset_class: str
+    """`standard`, `sub-standard`, `doubtful-1` to `-3` or `loss`."""
+    provision_percent: str
+    provision_paise: int
+    """Required on that day: absolute."""
+    rule: str = ""
+    """The dated rule that gave the percentage."""
+
+
+@stored_as("loan.statement-due.v1")
+class StatementDue(LoanEvent):
+    """The statement that a floating-rate borrower gets every quarter (servicing rule 27)."""
+
+    on: str
+    principal_recovered_paise: int
+    interest_recovered_paise: int
+    instalment_paise: int
+    instalments_left: int
+    annual_rate_percent: str
+    apr_percent: str
 
 
 @stored_as("loan.case-opened.v1")
@@ -462,6 +628,65 @@ class CaseOpened(LoanEvent):
     kind: str
     reason: str
     number: int = 0
+
+
+@stored_as("loan.case-closed.v1")
+class CaseClosed(LoanEvent):
+    """A person is done with a case."""
+
+    case_id: str
+    outcome: str
+    note: str = ""
+    command_id: str = ""
+
+
+@stored_as("loan.grievance-raised.v1")
+class GrievanceRaised(LoanEvent):
+    """The borrower complains; an answer is owed by a day (servicing rule 31)."""
+
+    grievance_id: str
+    subject: str
+    answer_by: str
+    command_id: str = ""
+
+
+@stored_as("loan.grievance-escalated.v1")
+class GrievanceEscalated(LoanEvent):
+    """No answer by the day that was due: the next level takes it, and the borrower may go to the ombudsman."""
+
+    grievance_id: str
+    answer_by: str
+
+
+@stored_as("loan.compensation-owed.v1")
+class CompensationOwed(LoanEvent):
+    """The lender was late with a duty and owes the borrower for the days (servicing rules 31 and 33)."""
+
+    kind: str
+    """`papers`, `bureau-correction` or `failed-payment`."""
+    reference: str
+    days: int
+    paise: int
+    rule: str
+    on: str
+
+
+@stored_as("loan.papers-released.v1")
+class PapersReleased(LoanEvent):
+    """The borrower has the property or security papers back (servicing rule 31)."""
+
+    on: str
+    note: str = ""
+    command_id: str = ""
+
+
+@stored_as("loan.borrower-erased.v1")
+class BorrowerErased(LoanEvent):
+    """The borrower's personal data was destroyed; the loan's history stays, without a name."""
+
+    borrower_id: str
+    reason: str
+    command_id: str = ""
 
 
 # --- The end -------------------------------------------------------------------------------------------------
@@ -492,6 +717,69 @@ class WrittenOff(LoanEvent):
     command_id: str = ""
 
 
+@stored_as("loan.settlement-agreed.v1")
+class SettlementAgreed(LoanEvent):
+    """The lender takes less for all, if it comes in time (one-time settlement, servicing rule 18)."""
+
+    amount_paise: int
+    pay_by: str
+    outstanding_paise: int
+    """All that closing the loan would take on the day."""
+    reason: str
+    command_id: str = ""
+
+
+@stored_as("loan.settlement-lapsed.v1")
+class SettlementLapsed(LoanEvent):
+    """The agreed amount did not come in time: all is owed again."""
+
+    pay_by: str
+    received_paise: int
+
+
+@stored_as("loan.settled.v1")
+class Settled(LoanEvent):
+    """The agreed amount is in; the rest is given up."""
+
+    on: str
+    received_paise: int
+    principal_paise: int
+    interest_paise: int
+    charges_paise: int
+
+
+@stored_as("loan.disbursal-cancelled.v1")
+class DisbursalCancelled(LoanEvent):
+    """The borrower leaves within the cooling-off days: principal and proportionate APR, nothing more (rule 28)."""
+
+    on: str
+    pay_by: str
+    principal_paise: int
+    interest_paise: int
+    """The proportionate APR."""
+    fees_returned_paise: int
+    """Deducted fees that the lender gives back, with `fees_returned_gst_paise`."""
+    reason: str
+    fees_returned_gst_paise: int = 0
+    command_id: str = ""
+
+
+@stored_as("loan.cancellation-lapsed.v1")
+class CancellationLapsed(LoanEvent):
+    """The money did not come back in the cooling-off days: the loan goes on as it was."""
+
+    pay_by: str
+
+
+@stored_as("loan.refund-owed.v1")
+class RefundOwed(LoanEvent):
+    """Money held for the borrower is to go back."""
+
+    paise: int
+    reason: str
+    command_id: str = ""
+
+
 @stored_as("loan.refund-instructed.v1")
 class RefundInstructed(LoanEvent):
     """Money owed back to the borrower is on its way."""
@@ -500,6 +788,9 @@ class RefundInstructed(LoanEvent):
     amount_paise: int
     reason: str
     account_token: str
+    attempt: int = 1
+    retry_of: str = ""
+    """The instruction for the same money that failed."""
 
 
 @stored_as("loan.refund-settled.v1")
@@ -537,6 +828,9 @@ class Closed(LoanEvent):
 
     on: str
     kind: str
-    """`paid`, `preclosed`, `cancelled`."""
+    """`paid`, `preclosed`, `settled`, `cancelled`."""
     refund_paise: int
     """Excess that goes back to the borrower."""
+    fees_returned_paise: int = 0
+    """Deducted fees, with their GST, that a cooling-off exit gives back."""
+    fees_returned_gst_paise: int = 0

@@ -8,7 +8,18 @@ from typing import Any
 
 from domain import commands as c
 from domain.agenda import next_task
-from domain.decisions import debits, disbursal, payments, preclosure, terms_change, upkeep
+from domain.decisions import (
+    cooling_off,
+    debits,
+    disbursal,
+    duties,
+    payments,
+    preclosure,
+    rate_reset,
+    restructuring,
+    settlement,
+    upkeep,
+)
 from domain.decisions.rules import Rules
 from domain.decisions.standing import stand
 from domain.ensure import ensure
@@ -28,12 +39,23 @@ DECIDE: dict[type[Any], Decider] = {
     c.ChangeMandate: upkeep.change_mandate,
     c.RegisterMandate: upkeep.register_mandate,
     c.UpdateBorrower: upkeep.update_borrower,
-    c.Restructure: terms_change.restructure,
+    c.Restructure: restructuring.restructure,
     c.LevyCharge: upkeep.levy,
     c.Waive: upkeep.waive,
     c.PauseCollection: upkeep.pause,
     c.QuotePreclosure: preclosure.quote,
     c.WriteOff: upkeep.write_off,
+    c.GrantRelief: restructuring.grant_relief,
+    c.ResetRate: rate_reset.reset_rate,
+    c.Settle: settlement.agree,
+    c.CancelDisbursal: cooling_off.cancel,
+    c.RefundExcess: upkeep.refund,
+    c.RetryPayout: disbursal.retry_payout,
+    c.CloseCase: duties.close_case,
+    c.RaiseGrievance: duties.raise_grievance,
+    c.ReleasePapers: duties.release_papers,
+    c.EraseBorrower: duties.erase,
+    c.TellBorrowerStanding: upkeep.tell_standing,
 }
 """Command -> who decides it. `BookLoan` begins a life and `WakeUp` is only time: `handle` knows both."""
 
@@ -58,6 +80,8 @@ def handle(loan: Loan | None, command: c.Command, now: datetime, rules: Rules) -
             except (Refused, Repeated):
                 ensure(loan.version == before, "a refusal leaves no events", loan=loan.id)
                 raise
+            if settlement.is_met(loan):
+                perform(loan, settlement.complete(loan, now), now)
             perform(loan, stand(loan, now, rules), now)
     catch_up(loan, now, rules)
     loan.check()

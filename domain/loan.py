@@ -15,6 +15,7 @@ from typing import Any
 from eventsourcing.domain import BaseAggregate
 
 from domain import events as e
+from domain.calendar import ist_day
 from domain.ensure import ensure
 from domain.events import Line, LoanEvent
 
@@ -22,6 +23,13 @@ Key = tuple[str, int | str]
 """What money can settle: (kind, instalment number) or (kind, charge id)."""
 
 BY_CHARGE = ("charge", "penal")
+DIRECTED = ("prepayment", "recovery", "refund")
+"""Lines of money that settle no due."""
+
+
+def as_day(text: str) -> date | None:
+    """A day of an event; empty = none."""
+    return date.fromisoformat(text) if text else None
 
 
 @dataclass(slots=True)
@@ -43,10 +51,6 @@ class Due:
     def key(self) -> Key:
         return self.kind, self.of
 
-    def order(self) -> tuple[date, int]:
-        """Oldest first, and within a day by the product's waterfall."""
-        return self.due_on, self.rank
-
 
 @dataclass(slots=True)
 class Receipt:
@@ -57,9 +61,45 @@ class Receipt:
     amount: int
     value_on: date
     arrived: int
-    directed: bool = False
-    """It settled something by its own intent (prepayment, recovery, refund): re-allocation leaves it alone."""
+    """The loan's version that booked it: what came first on one day."""
+    intent: str = "dues"
+    choice: str = ""
+    """Of a part-prepayment: `reduce_tenure` or `reduce_emi`."""
+    directed: int = 0
+    """What of it went elsewhere than to dues: prepaid principal, a recovery, money owed back. Paise."""
+    sent_back: bool = False
+    """It went back as it came: a second success of a debit, money after the end."""
     reversed: bool = False
+
+
+@dataclass(slots=True)
+class Levied:
+    """A charge as it was levied, with what was given up of it. Paise."""
+
+    kind: str
+    amount: int
+    gst: int
+    due_on: date
+    number: int
+    through: date | None = None
+    """The last day that a penal charge by the day counts."""
+    by_person: bool = False
+    waived: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.amount + self.gst
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A dated decision that made another schedule, kept so that the books can be folded again (servicing rule 13)."""
+
+    on: date
+    arrived: int
+    kind: str
+    """`restructure`, `relief`, `rate-reset`, `cooling-off`, `refund`."""
+    asked: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +155,8 @@ class InFlight:
     overdue: bool = False
     pending: str = ""
     """The code by which the bank asked for more time."""
+    withdrawn: bool = False
+    """Not wanted any more; it may succeed all the same."""
 
 
 @dataclass(slots=True)
@@ -173,6 +215,7 @@ class Loan(BaseAggregate[str]):
         loan.excess_paise = 0
         loan.refund_due_paise = 0
         loan.refunds = {}
+        loan.refund_attempts = {}
         loan.receipts = {}
         loan.last_value_on = None
         loan.written_off_paise = 0
@@ -181,6 +224,7 @@ class Loan(BaseAggregate[str]):
         loan.opportunities = {}
         loan.attempts = {}
         loan.notified = {}
+        loan.notified_at = {}
         loan.bounced = set()
         loan.paused_until = None
         loan.classification = "standard"
@@ -193,6 +237,36 @@ class Loan(BaseAggregate[str]):
         loan.quote = None
         loan.closed_on = None
         loan.closing = ""
+        loan.waterfall_by = "instalment"
+        loan.usual_order = []
+        loan.npa_order = []
+        loan.sanctioned_on = None
+        loan.shown_charges = []
+        loan.base_terms = None
+        loan.first_number = 1
+        loan.held_paise = 0
+        loan.capitalised_paise = 0
+        loan.prepaid_paise = 0
+        loan.principal_repaid = []
+        loan.changes = []
+        loan.levied = {}
+        loan.penal_upto = None
+        loan.npa_since = None
+        loan.borrower_npa = ""
+        loan.restructured_on = None
+        loan.restructured_paise = 0
+        loan.failed_refunds = {}
+        loan.performance_from = None
+        loan.settlement = None
+        loan.cancelling = None
+        loan.accrued_booked = 0
+        loan.provision_paise = 0
+        loan.month_closed_on = None
+        loan.statement_on = None
+        loan.open_cases = []
+        loan.grievances = {}
+        loan.compensated = {}
+        loan.papers_released_on = None
         loan.planned = None
         return loan
 
@@ -245,6 +319,7 @@ class Loan(BaseAggregate[str]):
     refund_due_paise: int
     """Of that: owed back, or already sent back."""
     refunds: dict[str, int]
+    refund_attempts: dict[str, int]
     receipts: dict[str, Receipt]
     last_value_on: date | None
     written_off_paise: int
@@ -254,6 +329,9 @@ class Loan(BaseAggregate[str]):
     opportunities: dict[int, Opportunity]
     attempts: dict[int, int]
     notified: dict[int, int]
+    """Instalment -> the attempt that the borrower was told of last..."""
+    notified_at: dict[int, datetime]
+    """... and when."""
     bounced: set[int]
     """Instalments that have had their bounce charge."""
     paused_until: date | None
@@ -268,6 +346,56 @@ class Loan(BaseAggregate[str]):
     quote: dict[str, Any] | None
     closed_on: date | None
     closing: str
+    waterfall_by: str
+    """`instalment`: oldest first; `kind`: all of one kind before all of the next (servicing rule 11)."""
+    usual_order: list[str]
+    npa_order: list[str]
+    """Another waterfall while the loan is NPA; empty = the same."""
+    sanctioned_on: date | None
+    shown_charges: list[dict[str, Any]]
+    """Charges that the borrower's Key Facts Statement shows, where the LOS said so."""
+    base_terms: dict[str, Any] | None
+    """Terms of the schedule since the payout, before any change; None = as booked."""
+    first_number: int
+    """The row that is the first of `terms`."""
+    held_paise: int
+    """Interest of a moratorium that is earned and waits."""
+    capitalised_paise: int
+    """Interest that has joined the principal, in all."""
+    prepaid_paise: int
+    """Principal that was paid ahead, in all."""
+    principal_repaid: list[tuple[date, int]]
+    """Where interest runs by the day: principal repaid, by the day from which it counts."""
+    changes: list[Change]
+    levied: dict[str, Levied]
+    penal_upto: date | None
+    """Penal charges by the day are levied up to this day's end."""
+    npa_since: date | None
+    """Since when the loan is NPA by its own arrears or by a restructuring."""
+    borrower_npa: str
+    """The borrower's other loans that are NPA with arrears; empty when there are none (servicing rule 21)."""
+    restructured_on: date | None
+    restructured_paise: int
+    """Principal outstanding when the loan was restructured."""
+    failed_refunds: dict[str, tuple[datetime, int]]
+    """Refunds that did not arrive and were not asked for again: when, and which attempt it was."""
+    performance_from: date | None
+    """From which day a restructured loan shows satisfactory performance (servicing rule 22)."""
+    settlement: dict[str, Any] | None
+    """The agreed one-time settlement: `amount_paise`, `pay_by`, `on`, `received_paise`."""
+    cancelling: dict[str, Any] | None
+    """The cooling-off exit that waits for its money: `pay_by`, `fees_paise`."""
+    accrued_booked: int
+    """Interest that the last month's end booked as earned and not due."""
+    provision_paise: int
+    month_closed_on: date | None
+    statement_on: date | None
+    open_cases: list[str]
+    grievances: dict[str, dict[str, Any]]
+    """Open complaints: `answer_by`, `escalated`."""
+    compensated: dict[str, str]
+    """Late duty (`kind:reference`) -> the day up to which compensation is booked."""
+    papers_released_on: date | None
     planned: tuple[int, Any] | None
     """The agenda's answer for a version: a cache, no part of the state."""
 
@@ -330,7 +458,24 @@ class Loan(BaseAggregate[str]):
         return sum(
             min(debit.amount, self.unpaid_of_row(debit.number)) if debit.overdue else debit.amount
             for debit in self.in_flight.values()
+            if not debit.withdrawn
         )
+
+    def awaits_outcome(self) -> bool:
+        """A debit is out, unanswered and in time: neither success nor failure yet (servicing rule 34)."""
+        return any(not debit.overdue and not debit.withdrawn for debit in self.in_flight.values())
+
+    def place(self, due: Due) -> tuple[Any, ...]:
+        """Where a due stands in the order in which money settles: by its day and then its kind, or the reverse."""
+        return (due.rank, due.due_on) if self.waterfall_by == "kind" else (due.due_on, due.rank)
+
+    @property
+    def settles_by_sum(self) -> bool:
+        """Whether what is paid depends on the sum of the money alone: the order of dues is total and never changes."""
+        return self.waterfall_by == "instalment" and not self.npa_order
+
+    def has_tranches_to_come(self) -> bool:
+        return any(tranche.status != "settled" for tranche in self.tranches)
 
     def unpaid_of_row(self, number: int) -> int:
         dues = (self.due_by_key.get((kind, number)) for kind in ("interest", "principal", "fee"))
@@ -388,15 +533,18 @@ class Loan(BaseAggregate[str]):
         if due.amount == 0:
             return
         self.due_by_key[due.key] = due
-        if self.dues and due.order() < self.dues[-1].order():
-            insort(self.dues, due, key=Due.order)
+        if self.dues and self.place(due) < self.place(self.dues[-1]):
+            insort(self.dues, due, key=self.place)
             self.settled_dues = 0
         else:
             self.dues.append(due)
 
-    def _settle(self, lines: Iterable[Line]) -> None:
+    def _settle(self, lines: Iterable[Line], value_on: str) -> None:
         """Apply what an amount settled. Lines may be negative (a correction, a reversal)."""
+        by_day = self.terms.get("interest_accrual") == "daily"
         for line in lines:
+            if by_day and line["for"] in ("principal", "prepayment"):
+                self._repay(line, date.fromisoformat(value_on))
             paise: int = line["paise"]
             kind: str = line["for"]
             match kind:
@@ -408,6 +556,7 @@ class Loan(BaseAggregate[str]):
                     continue
                 case "prepayment":
                     self.principal_paise -= paise
+                    self.prepaid_paise += paise
                 case "recovery":
                     pass
                 case _:
@@ -419,17 +568,35 @@ class Loan(BaseAggregate[str]):
                         self.settled_dues = 0
             self.settled_paise += paise
 
+    def _repay(self, line: Line, day: date) -> None:
+        due = self.due_by_key.get(("principal", line["number"])) if line["for"] == "principal" else None
+        self.principal_repaid.append((max(day, due.due_on) if due else day, line["paise"]))
+
     def _ask_no_more_than_is_owed(self) -> None:
         """With nothing owed, no debit of an instalment that has fallen due is left to come."""
         if self.opportunities and next(self.open_dues(), None) is None:
             self.opportunities.clear()
 
-    def _receive(self, key: str, reference: str, source: str, amount: int, value_on: str, lines: list[Line]) -> None:
-        day = date.fromisoformat(value_on)
-        directed = any(line["for"] in ("prepayment", "recovery", "refund") for line in lines)
-        self.receipts[key] = Receipt(reference, source, amount, day, len(self.receipts), directed)
+    def _receive(
+        self, event: e.DebitSucceeded | e.PaymentReceived, key: str, source: str, intent: str = "dues"
+    ) -> None:
+        day, amount = date.fromisoformat(event.value_on), event.amount_paise
+        directed = sum(line["paise"] for line in event.lines if line["for"] in DIRECTED)
+        self.receipts[key] = Receipt(
+            event.reference,
+            source,
+            amount,
+            day,
+            event.originator_version,
+            intent,
+            event.choice if isinstance(event, e.PaymentReceived) else "",
+            directed,
+            any(line["for"] == "refund" for line in event.lines),
+        )
         self.received_paise += amount
-        self._settle(lines)
+        if self.settlement is not None and day >= date.fromisoformat(self.settlement["on"]):
+            self.settlement["received_paise"] += amount
+        self._settle(event.lines, event.value_on)
         if self.last_value_on is None or day > self.last_value_on:
             self.last_value_on = day
         self._ask_no_more_than_is_owed()
@@ -440,6 +607,7 @@ class Loan(BaseAggregate[str]):
         self.product_version = event.product_version
         self.terms = self.booked_terms = event.terms
         self.request_hash = event.request_hash
+        self.usual_order = event.waterfall
         self.ranks = {kind: rank for rank, kind in enumerate(event.waterfall)}
         self.segment = event.segment
         self.salary_day = event.salary_day
@@ -453,6 +621,10 @@ class Loan(BaseAggregate[str]):
         first = Tranche(date.fromisoformat(event.terms["disburse_on"]), event.financed_paise)
         self.deductions = event.deductions
         self.tranches = [first, *later]
+        self.waterfall_by = event.waterfall_by
+        self.npa_order = event.waterfall_npa
+        self.sanctioned_on = date.fromisoformat(event.sanctioned_on or event.terms["disburse_on"])
+        self.shown_charges = event.shown_charges
 
     def on_payout_instructed(self, event: e.PayoutInstructed) -> None:
         tranche = self.tranches[event.tranche]
@@ -472,7 +644,8 @@ class Loan(BaseAggregate[str]):
         self.outcomes[event.instruction_id] = f"failed:{event.code}"
 
     def on_disbursed(self, event: e.Disbursed) -> None:
-        self.tranches[event.tranche].status = "settled"
+        tranche = self.tranches[event.tranche]
+        tranche.status, tranche.on = "settled", date.fromisoformat(event.value_on)
         self.principal_paise += event.amount_paise
         self.disbursed_paise += event.amount_paise
         if event.tranche == 0:
@@ -489,11 +662,17 @@ class Loan(BaseAggregate[str]):
         self.apr_percent = event.apr_percent
         # One dict where they are the same: a schedule's terms mostly are those of the booking.
         self.terms = self.booked_terms if event.terms == self.booked_terms else event.terms
+        self.first_number = event.first_number
+        if event.reason in ("booking", "disbursal"):
+            self.base_terms = None if event.terms == self.booked_terms else event.terms
         self.rows[self.due_rows :] = [Row.load(row) for row in event.rows]
         effective_on = date.fromisoformat(event.effective_on)
+        if event.reason == "interest-by-day":
+            return
         if self.disbursed_on is not None and self.rows[self.due_rows].due_on > effective_on:
             self.accrual_from = effective_on
             self.accrual_carried = event.accrued_paise
+            self.held_paise = 0
 
     def on_mandate_registered(self, event: e.MandateRegistered) -> None:
         self.mandate = dict(event.mandate)
@@ -510,12 +689,20 @@ class Loan(BaseAggregate[str]):
 
     def on_notified(self, event: e.DebitNotified) -> None:
         self.notified[event.number] = event.attempt
+        self.notified_at[event.number] = event.timestamp
 
     def on_instalment_due(self, event: e.InstalmentDue) -> None:
         day = date.fromisoformat(event.due_on)
         self.due_rows += 1
         self.accrual_from, self.accrual_carried = day, 0
+        if self.restructured_on is not None and self.performance_from is None and day > self.restructured_on:
+            self.performance_from = day
         self.principal_paise += event.capitalised_paise
+        self.capitalised_paise += event.capitalised_paise
+        if event.capitalised_paise:
+            self.principal_repaid.append((day, -event.capitalised_paise))
+        self.held_paise += event.held_paise
+        self.accrued_booked = min(self.accrued_booked, self.held_paise)
         for kind, amount in (
             ("interest", event.interest_paise),
             ("principal", event.principal_paise),
@@ -526,7 +713,7 @@ class Loan(BaseAggregate[str]):
 
     def on_excess_applied(self, event: e.ExcessApplied) -> None:
         self.excess_paise -= event.paise
-        self._settle(event.lines)
+        self._settle(event.lines, event.value_on)
         self._ask_no_more_than_is_owed()
 
     def on_attempted(self, event: e.DebitAttempted) -> None:
@@ -545,14 +732,7 @@ class Loan(BaseAggregate[str]):
 
     def on_debit_succeeded(self, event: e.DebitSucceeded) -> None:
         self._answered(event.instruction_id, event.number, event.attempt, f"succeeded:{event.amount_paise}")
-        self._receive(
-            f"debit:{event.instruction_id}",
-            event.reference,
-            "debit",
-            event.amount_paise,
-            event.value_on,
-            event.lines,
-        )
+        self._receive(event, f"debit:{event.instruction_id}", "debit")
 
     def on_debit_failed(self, event: e.DebitFailed) -> None:
         self._answered(event.instruction_id, event.number, event.attempt, f"failed:{event.code}")
@@ -567,14 +747,7 @@ class Loan(BaseAggregate[str]):
         self.in_flight[event.instruction_id].overdue = True
 
     def on_payment_received(self, event: e.PaymentReceived) -> None:
-        self._receive(
-            f"payment:{event.reference}",
-            event.reference,
-            "payment",
-            event.amount_paise,
-            event.value_on,
-            event.lines,
-        )
+        self._receive(event, f"payment:{event.reference}", "payment", event.intent)
         self._done(event.command_id)
 
     def on_receipt_reversed(self, event: e.ReceiptReversed) -> None:
@@ -583,14 +756,19 @@ class Loan(BaseAggregate[str]):
         if receipt is not None:
             receipt.reversed = True
         self.received_paise -= event.amount_paise
-        self._settle(event.lines)
+        self._settle(event.lines, event.value_on)
 
     def on_charge_levied(self, event: e.ChargeLevied) -> None:
         self.charges += 1
         kind = "penal" if event.kind == "penal" else "charge"
         day = date.fromisoformat(event.due_on)
-        amount = event.amount_paise + event.gst_paise
-        self._owe(Due(kind, event.charge_id, day, self.ranks[kind], amount))
+        through = date.fromisoformat(event.through) if event.through else None
+        self.levied[event.charge_id] = fact = Levied(
+            event.kind, event.amount_paise, event.gst_paise, day, event.number, through, bool(event.command_id)
+        )
+        if through is not None:
+            self.penal_upto = through
+        self._owe(Due(kind, event.charge_id, day, self.ranks[kind], fact.total))
         if event.kind == "bounce":
             self.bounced.add(event.number)
         self._done(event.command_id)
@@ -600,28 +778,196 @@ class Loan(BaseAggregate[str]):
         ensure(due is not None, "a waiver names a charge", loan=self._id, charge=event.charge_id)
         if due is not None:
             due.amount -= event.paise
+            self.levied[event.charge_id].waived += event.paise
         self._ask_no_more_than_is_owed()
         self._done(event.command_id)
 
     def charge(self, charge_id: str) -> Due | None:
         return self.due_by_key.get(("charge", charge_id)) or self.due_by_key.get(("penal", charge_id))
 
+    def _changed(self, event: LoanEvent, kind: str, asked: dict[str, Any]) -> None:
+        self.changes.append(Change(ist_day(event.timestamp), event.originator_version, kind, asked))
+
     def on_restructured(self, event: e.Restructured) -> None:
+        self._changed(event, "restructure", {"effective_on": event.effective_on, **event.changes})
         if event.capitalised_paise:
             for due in self.open_dues():
                 if due.kind == "interest":
                     due.amount = due.paid
             self.principal_paise += event.capitalised_paise
+            self.capitalised_paise += event.capitalised_paise
+            self.principal_repaid.append((ist_day(event.timestamp), -event.capitalised_paise))
         if event.changes.get("capitalise_arrears"):
             for due in self.open_dues():
                 if due.kind == "principal":
                     due.amount = due.paid
         self.settled_dues = 0
+        if event.downgraded:
+            self.restructured_on = date.fromisoformat(event.effective_on)
+            self.restructured_paise = self.principal_paise
+            self.performance_from = None
         self._ask_no_more_than_is_owed()
+        self._done(event.command_id)
+
+    def on_relief(self, event: e.ReliefGranted) -> None:
+        asked = {
+            "effective_on": event.effective_on,
+            "kind": event.kind,
+            "instalments": event.instalments,
+            "interest": event.interest,
+            "extends_tenure": event.extends_tenure,
+        }
+        self._changed(event, "relief", asked)
+        self._done(event.command_id)
+
+    def on_rate_reset(self, event: e.RateReset) -> None:
+        asked = {
+            "effective_on": event.effective_on,
+            "annual_rate_percent": event.annual_rate_percent,
+            "rate_type": event.rate_type,
+            "option": event.option,
+            **event.asked,
+        }
+        self._changed(event, "rate-reset", asked)
         self._done(event.command_id)
 
     def on_prepaid(self, event: e.PrincipalPrepaid) -> None:
         pass
+
+    def on_recast(self, event: e.Recast) -> None:
+        self.schedule_version = event.schedule_version
+        self.schedule_reason = event.schedule_reason
+        self.rows = [Row.load(row) for row in event.rows]
+        self.due_rows = event.due_rows
+        self.instalment_paise = event.instalment_paise
+        self.apr_percent = event.apr_percent
+        self.terms = self.booked_terms if event.terms == self.booked_terms else event.terms
+        self.first_number = event.first_number
+        self.accrual_from = as_day(event.accrual_from)
+        self.accrual_carried = event.accrual_carried_paise
+        self.held_paise = event.held_paise
+        self.capitalised_paise = event.capitalised_paise
+        self.principal_repaid = [(date.fromisoformat(day), paise) for day, paise in event.principal_repaid]
+        self.prepaid_paise = event.prepaid_paise
+        self.principal_paise = event.principal_paise
+        held_before = self.excess_paise
+        self.excess_paise = event.excess_paise
+        self.settled_paise += held_before - event.excess_paise
+        self.penal_upto = as_day(event.penal_upto)
+        self.npa_since = as_day(event.npa_since)
+        for charge in event.charges:
+            self.charges += charge["charge_id"] not in self.levied
+            self.levied[charge["charge_id"]] = Levied(
+                charge["kind"],
+                charge["amount_paise"],
+                charge["gst_paise"],
+                date.fromisoformat(charge["due_on"]),
+                charge["number"],
+                as_day(charge["through"]),
+                by_person=charge["by_person"],
+            )
+        self.dues = [
+            Due(
+                due["kind"],
+                due["of"],
+                date.fromisoformat(due["due_on"]),
+                self.ranks[due["kind"]],
+                due["amount_paise"],
+                due["paid_paise"],
+            )
+            for due in event.dues
+        ]
+        self.dues.sort(key=self.place)
+        self.due_by_key = {due.key: due for due in self.dues}
+        self.settled_dues = 0
+        numbers = {row.number for row in self.rows}
+        self.opportunities = {number: at for number, at in self.opportunities.items() if number in numbers}
+        self._ask_no_more_than_is_owed()
+
+    def on_withdrawn(self, event: e.DebitWithdrawn) -> None:
+        self.in_flight[event.instruction_id].withdrawn = True
+
+    def on_mandate_cancel_instructed(self, event: e.MandateCancelInstructed) -> None:
+        self.mandate["status"] = "cancelling"
+
+    def on_borrower_standing(self, event: e.BorrowerStandingChanged) -> None:
+        self.borrower_npa = event.because if event.npa else ""
+        self._done(event.command_id)
+
+    def on_performance_restored(self, event: e.PerformanceRestored) -> None:
+        self.restructured_on = self.performance_from = None
+
+    def on_month_closed(self, event: e.MonthClosed) -> None:
+        self.month_closed_on = date.fromisoformat(event.on)
+        self.accrued_booked = event.accrued_paise
+        self.provision_paise = event.provision_paise
+
+    def on_statement_due(self, event: e.StatementDue) -> None:
+        self.statement_on = date.fromisoformat(event.on)
+
+    def on_case_closed(self, event: e.CaseClosed) -> None:
+        self.open_cases.remove(event.case_id)
+        self.grievances.pop(event.case_id, None)
+        self._done(event.command_id)
+
+    def on_grievance_raised(self, event: e.GrievanceRaised) -> None:
+        self.cases += 1
+        self.open_cases.append(event.grievance_id)
+        self.grievances[event.grievance_id] = {"answer_by": event.answer_by, "escalated": False}
+        self._done(event.command_id)
+
+    def on_grievance_escalated(self, event: e.GrievanceEscalated) -> None:
+        self.grievances[event.grievance_id]["escalated"] = True
+
+    def on_compensation_owed(self, event: e.CompensationOwed) -> None:
+        self.compensated[f"{event.kind}:{event.reference}"] = event.on
+        self.received_paise += event.paise  # owed as if it had come in: it leaves as a refund does
+        self.refund_due_paise += event.paise
+
+    def on_papers_released(self, event: e.PapersReleased) -> None:
+        self.papers_released_on = date.fromisoformat(event.on)
+        self._done(event.command_id)
+
+    def on_erased(self, event: e.BorrowerErased) -> None:
+        self._done(event.command_id)
+
+    def on_settlement_agreed(self, event: e.SettlementAgreed) -> None:
+        self.settlement = {
+            "on": ist_day(event.timestamp).isoformat(),
+            "amount_paise": event.amount_paise,
+            "pay_by": event.pay_by,
+            "received_paise": 0,
+        }
+        self.opportunities.clear()
+        self._done(event.command_id)
+
+    def on_settlement_lapsed(self, event: e.SettlementLapsed) -> None:
+        self.settlement = None
+
+    def on_settled(self, event: e.Settled) -> None:
+        self._give_up(event)
+        self.settlement = None
+
+    def on_disbursal_cancelled(self, event: e.DisbursalCancelled) -> None:
+        self.cancelling = {
+            "pay_by": event.pay_by,
+            "fees_paise": event.fees_returned_paise,
+            "fees_gst_paise": event.fees_returned_gst_paise,
+            "version": event.originator_version,
+        }
+        self.opportunities.clear()
+        self._changed(event, "cooling-off", {"on": event.on, "interest_paise": event.interest_paise})
+        self._done(event.command_id)
+
+    def on_cancellation_lapsed(self, event: e.CancellationLapsed) -> None:
+        self.cancelling = None
+        self.changes = [change for change in self.changes if change.kind != "cooling-off"]
+
+    def on_refund_owed(self, event: e.RefundOwed) -> None:
+        self.excess_paise -= event.paise
+        self.refund_due_paise += event.paise
+        self._changed(event, "refund", {"paise": event.paise})
+        self._done(event.command_id)
 
     def on_paused(self, event: e.CollectionPaused) -> None:
         self.paused_until = date.fromisoformat(event.until)
@@ -631,10 +977,28 @@ class Loan(BaseAggregate[str]):
         self.classification = event.classification
         self.bucket = event.bucket
         self.threshold = event.dpd
-        self.oldest_due_on = date.fromisoformat(event.oldest_due_on) if event.oldest_due_on else None
+        self.oldest_due_on = as_day(event.oldest_due_on)
+        if event.dpd:
+            self.performance_from = None
+        was = self.npa_since is not None
+        if event.classification != "NPA":
+            self.npa_since = None
+        elif self.npa_since is None:
+            self.npa_since = date.fromisoformat(event.on)
+        if self.npa_order and was != (self.npa_since is not None):
+            self.order_by(self.npa_order if self.npa_since else self.usual_order)
+
+    def order_by(self, waterfall: list[str]) -> None:
+        """Another waterfall from now on; what is settled stays settled."""
+        self.ranks = {kind: rank for rank, kind in enumerate(waterfall)}
+        for due in self.dues:
+            due.rank = self.ranks[due.kind]
+        self.dues.sort(key=self.place)
+        self.settled_dues = 0
 
     def on_case(self, event: e.CaseOpened) -> None:
         self.cases += 1
+        self.open_cases.append(event.case_id)
 
     def on_quoted(self, event: e.PreclosureQuoted) -> None:
         self.quote = {
@@ -647,23 +1011,30 @@ class Loan(BaseAggregate[str]):
         }
         self._done(event.command_id)
 
-    def on_written_off(self, event: e.WrittenOff) -> None:
-        self.stage = "written_off"
+    def _give_up(self, event: e.WrittenOff | e.Settled) -> None:
         self.written_off_paise = event.principal_paise + event.interest_paise + event.charges_paise
         self.principal_paise -= event.principal_paise
         for due in self.open_dues():
             due.amount = due.paid
         self.opportunities.clear()
+        self.accrued_booked = self.provision_paise = 0
+
+    def on_written_off(self, event: e.WrittenOff) -> None:
+        self.stage = "written_off"
+        self._give_up(event)
         self._done(event.command_id)
 
     def on_refund_instructed(self, event: e.RefundInstructed) -> None:
         self.refunds[event.instruction_id] = event.amount_paise
+        self.refund_attempts[event.instruction_id] = event.attempt
+        self.failed_refunds.pop(event.retry_of, None)
 
     def on_refund_settled(self, event: e.RefundSettled) -> None:
         self.outcomes[event.instruction_id] = f"succeeded:{event.amount_paise}"
 
     def on_refund_failed(self, event: e.RefundFailed) -> None:
         self.outcomes[event.instruction_id] = f"failed:{event.code}"
+        self.failed_refunds[event.instruction_id] = event.timestamp, self.refund_attempts[event.instruction_id]
 
     def on_closed(self, event: e.Closed) -> None:
         self.stage = "cancelled" if event.kind == "cancelled" else "closed"
@@ -672,6 +1043,12 @@ class Loan(BaseAggregate[str]):
         self.excess_paise -= event.refund_paise
         self.refund_due_paise += event.refund_paise
         self.opportunities.clear()
+        self.accrued_booked = self.provision_paise = 0
+        if event.refund_paise:
+            self._changed(event, "refund", {"paise": event.refund_paise})
+        if event.fees_returned_paise:
+            self.received_paise += event.fees_returned_paise  # given back: owed as if it had come in
+            self.refund_due_paise += event.fees_returned_paise
 
     def on_reopened(self, event: e.Reopened) -> None:
         self.stage = "active"
@@ -721,5 +1098,26 @@ EVOLVE: dict[type[LoanEvent], Callable[[Loan, Any], None]] = {
     e.RefundFailed: Loan.on_refund_failed,
     e.Closed: Loan.on_closed,
     e.Reopened: Loan.on_reopened,
+    e.ReliefGranted: Loan.on_relief,
+    e.RateReset: Loan.on_rate_reset,
+    e.Recast: Loan.on_recast,
+    e.DebitWithdrawn: Loan.on_withdrawn,
+    e.MandateCancelInstructed: Loan.on_mandate_cancel_instructed,
+    e.BorrowerStandingChanged: Loan.on_borrower_standing,
+    e.PerformanceRestored: Loan.on_performance_restored,
+    e.MonthClosed: Loan.on_month_closed,
+    e.StatementDue: Loan.on_statement_due,
+    e.CaseClosed: Loan.on_case_closed,
+    e.GrievanceRaised: Loan.on_grievance_raised,
+    e.GrievanceEscalated: Loan.on_grievance_escalated,
+    e.CompensationOwed: Loan.on_compensation_owed,
+    e.PapersReleased: Loan.on_papers_released,
+    e.BorrowerErased: Loan.on_erased,
+    e.SettlementAgreed: Loan.on_settlement_agreed,
+    e.SettlementLapsed: Loan.on_settlement_lapsed,
+    e.Settled: Loan.on_settled,
+    e.DisbursalCancelled: Loan.on_disbursal_cancelled,
+    e.CancellationLapsed: Loan.on_cancellation_lapsed,
+    e.RefundOwed: Loan.on_refund_owed,
 }
 """Event -> how it changes the loan; a test proves that the whole catalogue is here."""

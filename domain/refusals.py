@@ -45,6 +45,25 @@ class Refusal(StrEnum):
     nothing_to_change = "nothing_to_change"
     instalment_below_interest = "instalment_below_interest"
     effective_date_not_ahead = "effective_date_not_ahead"
+    # changes and the end
+    scheme_unknown = "scheme_unknown"
+    holiday_asks_for_nothing = "holiday_asks_for_nothing"
+    relief_leaves_no_instalment = "relief_leaves_no_instalment"
+    rate_is_fixed = "rate_is_fixed"
+    no_switch_left = "no_switch_left"
+    tenure_too_long = "tenure_too_long"
+    settlement_gives_up_nothing = "settlement_gives_up_nothing"
+    settlement_is_open = "settlement_is_open"
+    payout_is_out = "payout_is_out"
+    cooling_off_is_over = "cooling_off_is_over"
+    refund_exceeds_excess = "refund_exceeds_excess"
+    nothing_to_retry = "nothing_to_retry"
+    case_unknown = "case_unknown"
+    no_papers_wait = "no_papers_wait"
+    borrower_is_needed = "borrower_is_needed"
+    charge_above_key_facts = "charge_above_key_facts"
+    payee_not_allowed = "payee_not_allowed"
+    command_id_used_for_another = "command_id_used_for_another"
 
 
 EXPLAINED: dict[Refusal, str] = {
@@ -78,6 +97,24 @@ EXPLAINED: dict[Refusal, str] = {
     Refusal.nothing_to_change: "Name at least one of instalments, instalment_paise or annual_rate_percent.",
     Refusal.instalment_below_interest: "The instalment would not cover the interest (no negative amortisation).",
     Refusal.effective_date_not_ahead: "A change takes effect today or later.",
+    Refusal.scheme_unknown: "The product names no such resolution scheme.",
+    Refusal.holiday_asks_for_nothing: "A payment holiday asks for nothing: capitalise its interest, or accrue it.",
+    Refusal.relief_leaves_no_instalment: "Relief leaves no instalment to repay in: grant fewer, or extend the tenure.",
+    Refusal.rate_is_fixed: "The loan's rate is fixed. Restructure it to change it.",
+    Refusal.no_switch_left: "The product allows no further switch to a fixed rate.",
+    Refusal.tenure_too_long: "The tenure would be longer than the product allows. Choose a higher EMI.",
+    Refusal.settlement_gives_up_nothing: "A settlement is for less than what closes the loan. Send preclose.",
+    Refusal.settlement_is_open: "A settlement is agreed on and open: it is paid or lapses first.",
+    Refusal.payout_is_out: "The payout is with the gateway: wait for its outcome.",
+    Refusal.cooling_off_is_over: "The cooling-off days are over, or the loan is in use. Ask for a quote.",
+    Refusal.refund_exceeds_excess: "More cannot go back than is held for the borrower.",
+    Refusal.nothing_to_retry: "No payout or refund of this loan has failed.",
+    Refusal.case_unknown: "The loan has no open case with that id.",
+    Refusal.no_papers_wait: "No papers wait to be released: the loan is not repaid, or they are with the borrower.",
+    Refusal.borrower_is_needed: "Personal data is kept while a loan is open or a complaint is: close them first.",
+    Refusal.charge_above_key_facts: "The charge is more than the Key Facts Statement shows.",
+    Refusal.payee_not_allowed: "Money goes to the borrower's own account; the product allows no other payee.",
+    Refusal.command_id_used_for_another: "This command id was used for another command. Send a new one.",
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from domain.amortisation import Line, Plan, Stretch, flat_principal, flat_shares, plan, rounded
 from domain.apr import Flow, nominal_apr_percent, xirr_percent
@@ -18,6 +18,9 @@ from domain.periods import NO_HOLIDAYS, Layout, Period, Rates, Span, lay_out
 from domain.terms import MAX_ROWS, ON_THE_FIRST_PRINCIPAL, Terms, TermsError, Tranche
 
 __all__ = ["Row", "Schedule", "accrued_in_row", "build_schedule", "interest_for_days"]
+
+
+MOST_INTEREST_PAISE: Final = 2**62  # with the principal it stays within 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +114,13 @@ def build_schedule(terms: Terms, holidays: Set[date] = NO_HOLIDAYS) -> Schedule:
     if net <= 0:
         raise TermsError("/fees", "what is deducted leaves nothing to pay out")
     ensure(rows[-1].closing_paise == 0, "a schedule ends at nothing", rows=rows)
+    interest = sum(row.interest_paise for row in rows) + draft.capitalised + deducted
+    if interest > MOST_INTEREST_PAISE:
+        raise TermsError("/annual_rate_percent", f"makes {interest} paise of interest: more than 64 bits hold")
     return Schedule(
         instalment_paise=draft.instalment,
         rows=rows,
-        total_interest_paise=sum(row.interest_paise for row in rows) + draft.capitalised + deducted,
+        total_interest_paise=interest,
         net_disbursed_paise=net,
         apr_percent=_apr_percent(terms, net, rows),
         capitalised_paise=draft.capitalised,

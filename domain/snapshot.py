@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from domain.loan import Due, InFlight, Loan, Opportunity, Receipt, Row, Tranche
+from domain.loan import Change, Due, InFlight, Levied, Loan, Opportunity, Receipt, Row, Tranche, as_day
 
-SCHEMA = 2
+SCHEMA = 3
 """Raise it whenever a field of `Loan` is added, renamed or means something else; a test compares the fields."""
 
 PLAIN = (
@@ -18,8 +18,16 @@ PLAIN = (
     "schedule_reason", "instalment_paise", "apr_percent", "ranks", "principal_paise", "disbursed_paise",
     "accrual_carried", "received_paise", "settled_paise", "excess_paise", "refund_due_paise", "refunds",
     "written_off_paise", "outcomes", "classification", "bucket", "threshold", "charges", "cases", "quote", "closing",
+    "refund_attempts", "waterfall_by", "usual_order", "npa_order", "shown_charges", "base_terms", "first_number",
+    "held_paise", "capitalised_paise", "prepaid_paise", "borrower_npa", "restructured_paise", "settlement",
+    "cancelling",
+    "accrued_booked", "provision_paise", "open_cases", "grievances", "compensated",
 )  # fmt: skip
-DAYS = ("disbursed_on", "accrual_from", "last_value_on", "paused_until", "oldest_due_on", "closed_on")
+DAYS = (
+    "disbursed_on", "accrual_from", "last_value_on", "paused_until", "oldest_due_on", "closed_on", "sanctioned_on",
+    "penal_upto", "npa_since", "restructured_on", "performance_from", "month_closed_on", "statement_on",
+    "papers_released_on",
+)  # fmt: skip
 SETS = ("bounced", "command_ids")
 BY_NUMBER = ("attempts", "notified")
 
@@ -39,11 +47,21 @@ def dump(loan: Loan) -> bytes:
     state["dues"] = [(d.kind, d.of, d.due_on, d.rank, d.amount, d.paid) for d in loan.dues]
     state["tranches"] = [(t.on, t.amount, t.status, t.tries) for t in loan.tranches]
     state["receipts"] = [
-        (key, r.reference, r.source, r.amount, r.value_on, r.arrived, r.directed, r.reversed)
+        (key, r.reference, r.source, r.amount, r.value_on, r.arrived, r.intent, r.choice, r.directed, r.sent_back,
+         r.reversed)
         for key, r in loan.receipts.items()
+    ]  # fmt: skip
+    state["levied"] = [
+        (key, v.kind, v.amount, v.gst, v.due_on, v.number, v.through, v.by_person, v.waived)
+        for key, v in loan.levied.items()
     ]
+    state["changes"] = [(each.on, each.arrived, each.kind, each.asked) for each in loan.changes]
+    state["principal_repaid"] = loan.principal_repaid
+    state["notified_at"] = list(loan.notified_at.items())
+    state["failed_refunds"] = [(key, at, attempt) for key, (at, attempt) in loan.failed_refunds.items()]
     state["in_flight"] = [
-        (key, f.number, f.attempt, f.amount, f.at, f.overdue, f.pending) for key, f in loan.in_flight.items()
+        (key, f.number, f.attempt, f.amount, f.at, f.overdue, f.pending, f.withdrawn)
+        for key, f in loan.in_flight.items()
     ]
     state["opportunities"] = [(number, o.attempt, o.at) for number, o in loan.opportunities.items()]
     return orjson.dumps(state)
@@ -67,8 +85,16 @@ def load(loan_id: str, state_bytes: bytes) -> Loan:
     loan.tranches = [Tranche(date.fromisoformat(t[0]), *t[1:]) for t in state["tranches"]]
     loan.receipts = {r[0]: Receipt(r[1], r[2], r[3], date.fromisoformat(r[4]), *r[5:]) for r in state["receipts"]}
     loan.in_flight = {
-        f[0]: InFlight(f[1], f[2], f[3], datetime.fromisoformat(f[4]), f[5], f[6]) for f in state["in_flight"]
+        f[0]: InFlight(f[1], f[2], f[3], datetime.fromisoformat(f[4]), *f[5:]) for f in state["in_flight"]
     }
+    loan.levied = {
+        v[0]: Levied(v[1], v[2], v[3], date.fromisoformat(v[4]), v[5], as_day(v[6] or ""), v[7], v[8])
+        for v in state["levied"]
+    }
+    loan.changes = [Change(date.fromisoformat(each[0]), *each[1:]) for each in state["changes"]]
+    loan.principal_repaid = [(date.fromisoformat(day), paise) for day, paise in state["principal_repaid"]]
+    loan.notified_at = {number: datetime.fromisoformat(at) for number, at in state["notified_at"]}
+    loan.failed_refunds = {key: (datetime.fromisoformat(at), attempt) for key, at, attempt in state["failed_refunds"]}
     loan.opportunities = {
         number: Opportunity(attempt, datetime.fromisoformat(at) if at else None)
         for number, attempt, at in state["opportunities"]

@@ -35,12 +35,14 @@ class Account:
 
 BANK = 1000
 PRINCIPAL = 1100
+INTEREST_ACCRUED = 1150
 INTEREST_RECEIVABLE = 1200
 CHARGES_RECEIVABLE = 1300
 EXCESS = 2000
 REFUNDS_PAYABLE = 2100
 GST_PAYABLE = 2200
 INTEREST_SUSPENSE = 2300
+PROVISIONS = 2400
 INTEREST_INCOME = 4000
 FEE_INCOME = 4100
 CHARGE_INCOME = 4200
@@ -48,16 +50,21 @@ PENAL_INCOME = 4300
 RECOVERY_INCOME = 4400
 WAIVERS = 5000
 WRITTEN_OFF = 5100
+SETTLEMENT_LOSS = 5200
+COMPENSATION = 5300
+PROVISION_EXPENSE = 5400
 
 ACCOUNTS = (
     Account(BANK, "Bank", "asset", "money paid out and collected"),
     Account(PRINCIPAL, "Principal outstanding", "asset", "what is lent and not repaid, due or not"),
+    Account(INTEREST_ACCRUED, "Interest accrued", "asset", "interest earned by the last month's end and not due yet"),
     Account(INTEREST_RECEIVABLE, "Interest receivable", "asset", "interest that fell due and is unpaid"),
     Account(CHARGES_RECEIVABLE, "Fees and charges receivable", "asset", "fees, charges and penal charges, with GST"),
     Account(EXCESS, "Borrowers' excess", "liability", "money held for the borrower until the next due date"),
     Account(REFUNDS_PAYABLE, "Refunds payable", "liability", "money owed back to the borrower"),
     Account(GST_PAYABLE, "GST payable", "liability", "tax on fees and charges, owed to the state"),
     Account(INTEREST_SUSPENSE, "Interest suspense", "liability", "interest of NPA loans that is due and not received"),
+    Account(PROVISIONS, "Provisions", "liability", "what the lender sets aside for loans that may not be repaid"),
     Account(INTEREST_INCOME, "Interest income", "income", "interest that fell due; on NPA loans what was received"),
     Account(FEE_INCOME, "Fee income", "income", "processing and other fees of the terms"),
     Account(CHARGE_INCOME, "Charge income", "income", "bounce, preclosure and other charges"),
@@ -65,6 +72,9 @@ ACCOUNTS = (
     Account(RECOVERY_INCOME, "Recovery income", "income", "money that came after a write-off"),
     Account(WAIVERS, "Waivers", "expense", "charges given up"),
     Account(WRITTEN_OFF, "Bad debts written off", "expense", "what is no longer expected"),
+    Account(SETTLEMENT_LOSS, "Settlement losses", "expense", "what a one-time settlement gave up"),
+    Account(COMPENSATION, "Compensation to borrowers", "expense", "what the lender's own lateness cost"),
+    Account(PROVISION_EXPENSE, "Provision expense", "expense", "additions to provisions; releases take from it"),
 )
 BY_CODE = {account.code: account for account in ACCOUNTS}
 
@@ -127,12 +137,15 @@ def payout_failed(event: e.PayoutFailed, loan: Loan) -> Entries:
 
 
 def instalment_due(event: e.InstalmentDue, loan: Loan) -> Entries:
-    """Dr interest and fees receivable; Cr income and GST. Capitalised interest: Dr principal, Cr interest income."""
+    """Dr interest and fees receivable; Cr income and GST. Capitalised interest: Dr principal, Cr interest income.
+    What the last month's end had accrued is taken back: it is inside."""
+    accrued = loan.accrued_booked - min(loan.accrued_booked, loan.held_paise + event.held_paise)
     return {
         INTEREST_RECEIVABLE: event.interest_paise,
+        INTEREST_ACCRUED: -accrued,
         PRINCIPAL: event.capitalised_paise,
         CHARGES_RECEIVABLE: event.fee_paise,
-        INTEREST_INCOME: -event.interest_paise - event.capitalised_paise,
+        INTEREST_INCOME: accrued - event.interest_paise - event.capitalised_paise,
         FEE_INCOME: event.fee_gst_paise - event.fee_paise,
         GST_PAYABLE: -event.fee_gst_paise,
     }
@@ -163,8 +176,8 @@ def charge_levied(event: e.ChargeLevied, loan: Loan) -> Entries:
 
 
 def charge_waived(event: e.ChargeWaived, loan: Loan) -> Entries:
-    """Dr waivers; Cr charges receivable. GST that was declared stays payable until a credit note says otherwise."""
-    return {WAIVERS: event.paise, CHARGES_RECEIVABLE: -event.paise}
+    """Dr waivers, and GST payable with the tax inside (a credit note); Cr charges receivable."""
+    return {WAIVERS: event.paise - event.gst_paise, GST_PAYABLE: event.gst_paise, CHARGES_RECEIVABLE: -event.paise}
 
 
 def restructured(event: e.Restructured, loan: Loan) -> Entries:
@@ -172,19 +185,114 @@ def restructured(event: e.Restructured, loan: Loan) -> Entries:
     return {PRINCIPAL: event.capitalised_paise, INTEREST_RECEIVABLE: -event.capitalised_paise}
 
 
-def written_off(event: e.WrittenOff, loan: Loan) -> Entries:
-    """Dr bad debts; Cr principal, interest and charges receivable."""
+def given_up(event: e.WrittenOff | e.Settled, loan: Loan, loss: int) -> Entries:
+    """Dr the loss; Cr principal, interest and charges receivable; accrual and provision are released."""
     return {
-        WRITTEN_OFF: event.principal_paise + event.interest_paise + event.charges_paise,
+        loss: event.principal_paise + event.interest_paise + event.charges_paise,
         PRINCIPAL: -event.principal_paise,
         INTEREST_RECEIVABLE: -event.interest_paise,
         CHARGES_RECEIVABLE: -event.charges_paise,
+        **released(loan),
+    }
+
+
+def written_off(event: e.WrittenOff, loan: Loan) -> Entries:
+    """Dr bad debts; Cr principal, interest and charges receivable. Accrual and provision are released."""
+    return given_up(event, loan, WRITTEN_OFF)
+
+
+def settled(event: e.Settled, loan: Loan) -> Entries:
+    """Dr settlement losses; Cr principal, interest and charges receivable. Accrual and provision are released."""
+    return given_up(event, loan, SETTLEMENT_LOSS)
+
+
+def released(loan: Loan) -> Entries:
+    """What the last month's end had booked and will not come: accrued interest, and the provision."""
+    return {
+        INTEREST_ACCRUED: -loan.accrued_booked,
+        INTEREST_INCOME: loan.accrued_booked,
+        PROVISIONS: loan.provision_paise,
+        PROVISION_EXPENSE: -loan.provision_paise,
     }
 
 
 def closed(event: e.Closed, loan: Loan) -> Entries:
-    """Dr borrowers' excess; Cr refunds payable with what goes back."""
-    return {EXCESS: event.refund_paise, REFUNDS_PAYABLE: -event.refund_paise}
+    """Dr borrowers' excess; Cr refunds payable with what goes back. Of a cooling-off exit: Dr fee income and GST with
+    the fees that are given back. Accrual and provision are released."""
+    fees, gst = event.fees_returned_paise, event.fees_returned_gst_paise
+    return {
+        EXCESS: event.refund_paise,
+        FEE_INCOME: fees - gst,
+        GST_PAYABLE: gst,
+        REFUNDS_PAYABLE: -event.refund_paise - fees,
+        **released(loan),
+    }
+
+
+def refund_owed(event: e.RefundOwed, loan: Loan) -> Entries:
+    """Dr borrowers' excess; Cr refunds payable."""
+    return {EXCESS: event.paise, REFUNDS_PAYABLE: -event.paise}
+
+
+def compensation_owed(event: e.CompensationOwed, loan: Loan) -> Entries:
+    """Dr compensation to borrowers; Cr refunds payable."""
+    return {COMPENSATION: event.paise, REFUNDS_PAYABLE: -event.paise}
+
+
+def month_closed(event: e.MonthClosed, loan: Loan) -> Entries:
+    """Dr interest accrued, Cr interest income; Dr provision expense, Cr provisions: by the difference to what stood."""
+    accrued = event.accrued_paise - loan.accrued_booked
+    provision = event.provision_paise - loan.provision_paise
+    return {
+        INTEREST_ACCRUED: accrued,
+        INTEREST_INCOME: -accrued,
+        PROVISION_EXPENSE: provision,
+        PROVISIONS: -provision,
+    }
+
+
+def recast(event: e.Recast, loan: Loan) -> Entries:
+    """Every balance moves to what hindsight says; interest, fees and charges that should have been (or not) are income
+    (or no income) of the day on which it was learnt."""
+    after = Owed.of(event.dues)
+    before = Owed.of({"kind": due.kind, "amount_paise": due.amount, "paid_paise": due.paid} for due in loan.dues)
+    entries: Entries = {
+        PRINCIPAL: event.principal_paise - loan.principal_paise,
+        INTEREST_RECEIVABLE: after.interest_unpaid - before.interest_unpaid,
+        CHARGES_RECEIVABLE: after.others_unpaid - before.others_unpaid,
+        EXCESS: loan.excess_paise - event.excess_paise,
+        INTEREST_INCOME: before.interest + loan.capitalised_paise - after.interest - event.capitalised_paise,
+    }
+    income = before.others - after.others
+    for charge in event.charges:
+        known = loan.levied.get(charge["charge_id"])
+        moved = charge["amount_paise"] - (known.amount - min(known.amount, known.waived) if known else 0)
+        tax = charge["gst_paise"] - (known.gst if known else 0)
+        account = PENAL_INCOME if charge["kind"] == "penal" else CHARGE_INCOME
+        entries[account] = entries.get(account, 0) - moved
+        entries[GST_PAYABLE] = entries.get(GST_PAYABLE, 0) - tax
+        income += moved + tax
+    entries[FEE_INCOME] = income
+    return entries
+
+
+class Owed(NamedTuple):
+    """Sums over dues, in paise: interest, and everything that is neither interest nor principal."""
+
+    interest: int
+    interest_unpaid: int
+    others: int
+    others_unpaid: int
+
+    @classmethod
+    def of(cls, dues: Iterable[Mapping[str, Any]]) -> Owed:
+        interest = interest_paid = others = others_paid = 0
+        for due in dues:
+            if due["kind"] == "interest":
+                interest, interest_paid = interest + due["amount_paise"], interest_paid + due["paid_paise"]
+            elif due["kind"] != "principal":
+                others, others_paid = others + due["amount_paise"], others_paid + due["paid_paise"]
+        return cls(interest, interest - interest_paid, others, others - others_paid)
 
 
 def refund_settled(event: e.RefundSettled, loan: Loan) -> Entries:
@@ -231,6 +339,11 @@ POSTINGS: dict[type[LoanEvent], Posting] = {
     e.Restructured: Posting(restructured, "effective_on"),
     e.DelinquencyChanged: Posting(delinquency_changed, "on"),
     e.WrittenOff: Posting(written_off, "on"),
+    e.Settled: Posting(settled, "on"),
+    e.Recast: Posting(recast, "value_on"),
+    e.MonthClosed: Posting(month_closed, "on"),
+    e.RefundOwed: Posting(refund_owed),
+    e.CompensationOwed: Posting(compensation_owed, "on", "reference"),
     e.Closed: Posting(closed, "on"),
     e.RefundSettled: Posting(refund_settled, "value_on", "instruction_id"),
     e.RefundFailed: Posting(refund_failed, reference="instruction_id"),
@@ -256,6 +369,22 @@ NO_POSTING: dict[type[LoanEvent], str] = {
     e.PreclosureQuoted: "an offer",
     e.RefundInstructed: "asked for, not done; owed since the event that made it payable",
     e.Reopened: "posted by the reversal that caused it",
+    e.DebitWithdrawn: "moves no money",
+    e.MandateCancelInstructed: "asked for, not done",
+    e.ReliefGranted: "a plan; its rows are posted when they fall due",
+    e.RateReset: "a plan; its rows are posted when they fall due",
+    e.BorrowerStandingChanged: "moves no money; the class that follows is an event of its own",
+    e.PerformanceRestored: "moves no money; the class that follows is an event of its own",
+    e.StatementDue: "moves no money",
+    e.CaseClosed: "moves no money",
+    e.GrievanceRaised: "moves no money",
+    e.GrievanceEscalated: "moves no money",
+    e.PapersReleased: "moves no money",
+    e.BorrowerErased: "moves no money",
+    e.SettlementAgreed: "an offer",
+    e.SettlementLapsed: "the offer is over",
+    e.DisbursalCancelled: "posted by the row that falls due, and by the closure",
+    e.CancellationLapsed: "posted by the hindsight that follows",
 }
 """Events without entries, and why; a test proves that the whole catalogue is in one of the two."""
 
@@ -273,12 +402,16 @@ def post(event: LoanEvent, loan: Loan) -> Entries:
     return entries
 
 
+LOSSES: dict[type[LoanEvent], int] = {e.WrittenOff: WRITTEN_OFF, e.Settled: SETTLEMENT_LOSS}
+"""Events that give interest up: of an NPA loan it never was income, so it is no loss."""
+
+
 def realise(event: LoanEvent, entries: Entries) -> None:
     """Of an NPA loan, interest is income when it is received and not when it is due (servicing rule 23)."""
     change = entries.get(INTEREST_RECEIVABLE, 0)
     if change == 0 or type(event) is e.Restructured:  # capitalised is not received: it stays in suspense
         return
-    against = WRITTEN_OFF if type(event) is e.WrittenOff else INTEREST_INCOME
+    against = LOSSES.get(type(event), INTEREST_INCOME)
     entries[INTEREST_SUSPENSE] = -change
     entries[against] = entries.get(against, 0) + change
 
@@ -291,6 +424,8 @@ def balances_by_state(loan: Loan) -> Entries:
     )
     return {
         PRINCIPAL: loan.principal_paise,
+        INTEREST_ACCRUED: loan.accrued_booked,
+        PROVISIONS: -loan.provision_paise,
         INTEREST_RECEIVABLE: owed.interest,
         CHARGES_RECEIVABLE: owed.charges,
         EXCESS: -loan.excess_paise,

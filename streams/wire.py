@@ -101,6 +101,7 @@ class Borrower(Part):
 class Payout(Part):
     rail: str = "auto"
     account: Account = Account()
+    payee: Literal["borrower", "end-use"] = "borrower"
 
 
 class Mandate(Part):
@@ -133,6 +134,17 @@ class Mandate(Part):
         }
 
 
+class ShownCharge(Part):
+    kind: Reference
+    amount_paise: Paise | None = None
+
+
+class KeyFacts(Part):
+    """What the borrower's Key Facts Statement shows besides the terms."""
+
+    charges: tuple[ShownCharge, ...] = ()
+
+
 class DisbursalRequested(Inbound):
     """An approved loan to service."""
 
@@ -143,6 +155,8 @@ class DisbursalRequested(Inbound):
     terms: dict[str, Any]
     payout: Payout | None = None
     mandate: Mandate | None = None
+    sanctioned_on: Day | None = None
+    key_facts: KeyFacts = KeyFacts()
 
     def command(self) -> c.Command:
         payout = {}
@@ -156,7 +170,10 @@ class DisbursalRequested(Inbound):
         mandate = self.mandate.facts(self.loan_id) if self.mandate else {}
         believed = self.terms.get("instalment_paise")
         counts = isinstance(believed, int) and not self.terms.get("instalment_fixed")
-        identity = [self.borrower.borrower_id, self.product, self.terms, payout, mandate]
+        identity: list[Any] = [self.borrower.borrower_id, self.product, self.terms, payout, mandate]
+        shown = [charge.model_dump(exclude_none=True) for charge in self.key_facts.charges]
+        if self.sanctioned_on or shown:
+            identity += [self.sanctioned_on, shown]
         return c.BookLoan(
             loan_id=self.loan_id,
             borrower_id=self.borrower.borrower_id,
@@ -169,6 +186,9 @@ class DisbursalRequested(Inbound):
             language=self.borrower.language,
             payout=payout,
             mandate=mandate,
+            sanctioned_on=self.sanctioned_on,
+            shown_charges=tuple(shown),
+            payee=self.payout.payee if self.payout else "borrower",
         )
 
     def secrets(self) -> tuple[Secret, ...]:
@@ -340,7 +360,7 @@ class PaymentReceived(Inbound):
     value_on: Day
     at: Instant | None = None
     intent: Intent = "dues"
-    choice: Literal["reduce_tenure", "reduce_emi"] = "reduce_tenure"
+    choice: Literal["reduce_tenure", "reduce_emi"] | None = None
 
     def command(self) -> c.Command:
         return c.ReceivePayment(
@@ -349,7 +369,7 @@ class PaymentReceived(Inbound):
             amount_paise=self.amount_paise,
             value_on=self.value_on,
             intent=self.intent,
-            prepay_choice=self.choice,
+            prepay_choice=self.choice or "",
         )
 
 
@@ -381,13 +401,24 @@ class ServicingCommand(Inbound):
     reason: str = ""
 
 
+EffectiveOn = Annotated[Day, Field(validation_alias=AliasChoices("effective_on", "effective_from", "from"))]
+Rows = Annotated[int, Field(strict=True, ge=1, le=3660)]
+Percent = Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,8})?$")]
+HeldInterest = Literal["pay", "capitalise", "accrue"]
+
+
 class Restructure(ServicingCommand):
     TYPE = "servicing.restructure.v1"
-    effective_on: Annotated[Day, Field(validation_alias=AliasChoices("effective_on", "effective_from", "from"))]
-    instalments: Annotated[int, Field(strict=True, ge=1, le=3660)] | None = None
+    effective_on: EffectiveOn
+    instalments: Rows | None = None
     instalment_paise: Paise | None = None
-    annual_rate_percent: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,8})?$")] | None = None
+    annual_rate_percent: Percent | None = None
     capitalise_arrears: bool = False
+    moratorium_instalments: Annotated[int, Field(strict=True, ge=0, le=3660)] = 0
+    moratorium_interest: HeldInterest = "pay"
+    moratorium_extends_tenure: bool = False
+    hardship: bool = True
+    scheme: str = ""
 
     def command(self) -> c.Command:
         return c.Restructure(
@@ -398,17 +429,144 @@ class Restructure(ServicingCommand):
             instalment_paise=self.instalment_paise,
             annual_rate_percent=self.annual_rate_percent,
             capitalise_arrears=self.capitalise_arrears,
+            moratorium_instalments=self.moratorium_instalments,
+            moratorium_interest=self.moratorium_interest,
+            moratorium_extends_tenure=self.moratorium_extends_tenure,
+            hardship=self.hardship,
+            scheme=self.scheme,
         )
+
+
+class GrantRelief(ServicingCommand):
+    TYPE = "servicing.grant-relief.v1"
+    kind: Annotated[
+        Literal["moratorium", "payment-holiday"], Field(validation_alias=AliasChoices("kind", "relief"))
+    ] = "moratorium"
+    effective_on: EffectiveOn
+    instalments: Rows
+    interest: HeldInterest = "capitalise"
+    extends_tenure: bool = True
+
+    def command(self) -> c.Command:
+        return c.GrantRelief(
+            command_id=self.command_id,
+            effective_on=self.effective_on,
+            instalments=self.instalments,
+            reason=self.reason,
+            kind=self.kind,
+            interest=self.interest,
+            extends_tenure=self.extends_tenure,
+        )
+
+
+class ResetRate(ServicingCommand):
+    TYPE = "servicing.reset-rate.v1"
+    effective_on: EffectiveOn
+    annual_rate_percent: Percent
+    option: Literal["longer_tenure", "higher_emi", "both", "switch_to_fixed"] | None = None
+    instalments: Rows | None = None
+    instalment_paise: Paise | None = None
+
+    def command(self) -> c.Command:
+        return c.ResetRate(
+            command_id=self.command_id,
+            effective_on=self.effective_on,
+            annual_rate_percent=self.annual_rate_percent,
+            reason=self.reason,
+            option=self.option or "",
+            instalments=self.instalments,
+            instalment_paise=self.instalment_paise,
+        )
+
+
+class Settle(ServicingCommand):
+    TYPE = "servicing.settle.v1"
+    amount_paise: Paise
+    pay_by: Annotated[Day | None, Field(validation_alias=AliasChoices("pay_by", "valid_until"))] = None
+
+    def command(self) -> c.Command:
+        return c.Settle(
+            command_id=self.command_id, amount_paise=self.amount_paise, reason=self.reason, pay_by=self.pay_by
+        )
+
+
+class CancelDisbursal(ServicingCommand):
+    TYPE = "servicing.cancel-disbursal.v1"
+
+    def command(self) -> c.Command:
+        return c.CancelDisbursal(command_id=self.command_id, reason=self.reason)
+
+
+class Refund(ServicingCommand):
+    TYPE = "servicing.refund.v1"
+    amount_paise: Paise | None = None
+
+    def command(self) -> c.Command:
+        return c.RefundExcess(command_id=self.command_id, reason=self.reason, amount_paise=self.amount_paise)
+
+
+class RetryPayout(ServicingCommand):
+    TYPE = "servicing.retry-payout.v1"
+    instruction_id: str = ""
+
+    def command(self) -> c.Command:
+        return c.RetryPayout(command_id=self.command_id, instruction_id=self.instruction_id)
+
+
+class CloseCase(ServicingCommand):
+    TYPE = "servicing.close-case.v1"
+    case_id: Reference
+    outcome: Reference
+    note: str = ""
+
+    def command(self) -> c.Command:
+        return c.CloseCase(command_id=self.command_id, case_id=self.case_id, outcome=self.outcome, note=self.note)
+
+
+class RaiseGrievance(ServicingCommand):
+    TYPE = "servicing.raise-grievance.v1"
+    subject: Reference
+
+    def command(self) -> c.Command:
+        return c.RaiseGrievance(command_id=self.command_id, subject=self.subject)
+
+
+class ReleasePapers(ServicingCommand):
+    TYPE = "servicing.release-papers.v1"
+    on: Day | None = None
+    note: str = ""
+
+    def command(self) -> c.Command:
+        return c.ReleasePapers(command_id=self.command_id, on=self.on, note=self.note)
+
+
+class EraseBorrower(ServicingCommand):
+    TYPE = "servicing.erase-borrower.v1"
+
+    def command(self) -> c.Command:
+        return c.EraseBorrower(command_id=self.command_id, reason=self.reason)
+
+
+class BorrowerStanding(ServicingCommand):
+    """From Qist's own streams: whether another loan of the borrower is NPA with arrears."""
+
+    TYPE = "servicing.borrower-standing.v1"
+    npa: bool
+    because: str = ""
+
+    def command(self) -> c.Command:
+        return c.TellBorrowerStanding(command_id=self.command_id, npa=self.npa, because=self.because)
 
 
 class RecordPayment(ServicingCommand):
     TYPE = "servicing.record-payment.v1"
+    RECOVERY: ClassVar[bool] = False
     payment_reference: Reference
     amount_paise: Paise
     method: Method
     value_on: Day
     intent: Intent = "dues"
-    choice: Literal["reduce_tenure", "reduce_emi"] = "reduce_tenure"
+    choice: Literal["reduce_tenure", "reduce_emi"] | None = None
 
     def command(self) -> c.Command:
         return c.ReceivePayment(
@@ -417,8 +575,9 @@ class RecordPayment(ServicingCommand):
             amount_paise=self.amount_paise,
             value_on=self.value_on,
             intent=self.intent,
-            prepay_choice=self.choice,
+            prepay_choice=self.choice or "",
             command_id=self.command_id,
+            recovery=self.RECOVERY,
         )
 
 
@@ -434,6 +593,7 @@ class Preclose(RecordPayment):
 
 class RecordRecovery(RecordPayment):
     TYPE = "servicing.record-recovery.v1"
+    RECOVERY = True
 
 
 class QuotePreclosure(ServicingCommand):
@@ -555,6 +715,17 @@ CARRIES: dict[str, tuple[type[Inbound], ...]] = {
     PAYMENTS.name: (PaymentReceived, PaymentReversed),
     COMMANDS.name: (
         Restructure,
+        GrantRelief,
+        ResetRate,
+        Settle,
+        CancelDisbursal,
+        Refund,
+        RetryPayout,
+        CloseCase,
+        RaiseGrievance,
+        ReleasePapers,
+        EraseBorrower,
+        BorrowerStanding,
         RecordPayment,
         PartPrepay,
         Preclose,

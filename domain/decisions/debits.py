@@ -9,10 +9,12 @@ from domain import commands as c
 from domain import events as e
 from domain.allocation import allocate_with_excess
 from domain.calendar import ist_day
+from domain.decisions import by_day, penal
 from domain.decisions.cases import a_case
+from domain.decisions.moratorium import at_fall_due
 from domain.decisions.rules import Rules, percent_of
-from domain.decisions.standing import apply_excess, instruct_refund
-from domain.decisions.terms_change import capitalised_after
+from domain.decisions.standing import ENDINGS, apply_excess, instruct_refund
+from domain.decisions.upkeep import shown
 from domain.events import LoanEvent
 from domain.failures import SOFT, Diagnosis
 from domain.loan import Loan, Row
@@ -23,6 +25,10 @@ from domain.terms import Terms
 
 def fall_due(loan: Loan, row: Row) -> Iterator[LoanEvent]:
     """The due day has come: the row is owed, and money held for the borrower is used first (servicing rule 12)."""
+    if loan.schedule_reason not in ENDINGS:
+        yield from by_day.follow_principal(loan, row.due_on)
+        row = loan.next_row or row
+    capitalised, held = at_fall_due(loan, row)
     yield e.InstalmentDue(
         number=row.number,
         due_on=row.due_on.isoformat(),
@@ -30,7 +36,8 @@ def fall_due(loan: Loan, row: Row) -> Iterator[LoanEvent]:
         interest_paise=row.interest,
         fee_paise=row.fee,
         fee_gst_paise=gst_in_fee(loan, row.fee),
-        capitalised_paise=capitalised_after(loan, row),
+        capitalised_paise=capitalised,
+        held_paise=held,
     )
     yield from apply_excess(loan, row.due_on)
 
@@ -50,7 +57,8 @@ def amount_to_ask(loan: Loan, number: int) -> int:
     not already asked for, and within the mandate."""
     row = row_of(loan, number)
     wanted = row.total + loan.unpaid_of("charge", "penal")
-    unclaimed = loan.payable_paise() - loan.in_flight_paise() - loan.excess_paise
+    coming = row.total if loan.next_row is not None and row.number >= loan.next_row.number else 0
+    unclaimed = loan.payable_paise() + coming - loan.in_flight_paise() - loan.excess_paise
     limit = loan.mandate.get("max_amount_paise") or wanted
     return max(0, min(wanted, unclaimed, limit))
 
@@ -102,11 +110,11 @@ def mandate_obstacle(loan: Loan, day: date) -> str:
 
 
 def notify_debit(loan: Loan, row: Row, debit_at: datetime) -> Iterator[LoanEvent]:
-    """Tell the borrower ahead of the debit."""
+    """Tell the borrower ahead of the debit, with the amount as it is expected to be."""
     yield e.DebitNotified(
         number=row.number,
         attempt=loan.attempts.get(row.number, 0) + 1,
-        amount_paise=row.total,
+        amount_paise=amount_to_ask(loan, row.number),
         debit_at=debit_at.isoformat(),
         rail=loan.mandate["rail"],
     )
@@ -135,6 +143,10 @@ def record_success(loan: Loan, command: c.RecordDebitSuccess, now: datetime, rul
     check_money(loan, command.amount_paise, command.value_on, now)
     debit = loan.in_flight.get(command.instruction_id)
     asked = debit.amount if debit else 0
+    twice = debit is None and paid_by_debit(loan, number)
+    again = twice and loan.stage == "active"
+    if loan.stage == "active" and not again:
+        yield from penal.before_money(loan, command.value_on, rules)
     yield e.DebitSucceeded(
         instruction_id=command.instruction_id,
         number=number,
@@ -146,9 +158,13 @@ def record_success(loan: Loan, command: c.RecordDebitSuccess, now: datetime, rul
         rail=command.rail,
         gateway=command.gateway,
         bank=command.bank,
-        lines=lines_for(loan, command.amount_paise),
+        lines=[{"for": "refund", "paise": command.amount_paise}] if again else lines_for(loan, command.amount_paise),
     )
-    yield from send_back(loan, command.amount_paise)
+    if again:  # servicing rule 34: a success in a cycle that has one is refunded
+        yield from instruct_refund(loan, command.amount_paise, "the instalment had been debited before")
+    else:
+        yield from send_back(loan, command.amount_paise)
+        yield from in_hindsight(loan, command, debit is not None, now, rules)
     if not debit:
         why = f"it had been reported as {known}" if known else "Qist had not asked for it"
         yield a_case(
@@ -160,6 +176,36 @@ def record_success(loan: Loan, command: c.RecordDebitSuccess, now: datetime, rul
     elif command.amount_paise < asked and loan.stage == "active":
         partial = Diagnosis("partial", SOFT, "retry_after_funds", "less was collected than asked for", False)
         yield from what_next(loan, number, attempt, partial, now, rules)
+
+
+def paid_by_debit(loan: Loan, number: int) -> bool:
+    """Whether a debit has paid this instalment in full already."""
+    known = f"debit:{loan.id}:{number}:"
+    return loan.unpaid_of_row(number) == 0 and any(
+        key.startswith(known) and not receipt.reversed for key, receipt in loan.receipts.items()
+    )
+
+
+def in_hindsight(
+    loan: Loan, command: c.RecordDebitSuccess, asked: bool, now: datetime, rules: Rules
+) -> Iterator[LoanEvent]:
+    """What follows from a debit's money besides what it settled: interest by the day, and, where it counts from an
+    earlier day, what would have been otherwise (a bounce charge for a debit that had succeeded after all)."""
+    from domain.decisions import hindsight  # it folds rows by this module
+
+    if loan.stage != "active":
+        return
+    bounced = any(
+        fact.kind == "bounce" and fact.number == numbers_of(loan, command.instruction_id)[0] and not fact.waived
+        for fact in loan.levied.values()
+    )
+    if not asked and bounced and command.value_on == ist_day(now):
+        yield from hindsight.recast(loan, f"{command.instruction_id} had succeeded", command.value_on, now, rules)
+    elif hindsight.matters(loan, command.value_on, now, rules):
+        reason = f"{command.instruction_id} counts from {command.value_on}"
+        yield from hindsight.recast(loan, reason, command.value_on, now, rules)
+    else:
+        yield from by_day.follow_principal(loan, command.value_on)
 
 
 def lines_for(loan: Loan, paise: int) -> list[e.Line]:
@@ -239,7 +285,7 @@ def record_failure(loan: Loan, command: c.RecordDebitFailure, now: datetime, rul
         bank=command.bank,
         reference=command.reference,
     )
-    if loan.stage != "active":
+    if loan.stage != "active" or debit.withdrawn:
         return
     if diagnosis.charge_bounce and debit.number not in loan.bounced:
         yield from bounce_charge(loan, debit.number, command.code, now, rules)
@@ -256,7 +302,7 @@ def record_failure(loan: Loan, command: c.RecordDebitFailure, now: datetime, rul
 def bounce_charge(loan: Loan, number: int, code: str, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """One charge an instalment for a debit returned for want of funds, as the product says."""
     charge = rules.product_of(loan).charges.get("bounce")
-    if charge is None or charge.amount_paise == 0:
+    if charge is None or charge.amount_paise == 0 or not shown(loan, "bounce", charge.amount_paise):
         return
     yield e.ChargeLevied(
         charge_id=f"{loan.id}:charge:{loan.charges + 1}",

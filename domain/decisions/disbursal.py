@@ -11,8 +11,11 @@ from domain import commands as c
 from domain import events as e
 from domain.calendar import ist_day
 from domain.decisions.cases import a_case
+from domain.decisions.hindsight import recast
 from domain.decisions.rules import Rules
+from domain.decisions.standing import instruct_refund
 from domain.decisions.terms_change import next_due_after
+from domain.decisions.upkeep import once
 from domain.events import LoanEvent
 from domain.loan import Loan
 from domain.refusals import Refusal, Refused, Repeated
@@ -55,6 +58,8 @@ def book(loan: Loan | None, command: c.BookLoan, now: datetime, rules: Rules) ->
             los=believed,
             qist=schedule.instalment_paise,
         )
+    if command.payee != "borrower":
+        raise Refused(Refusal.payee_not_allowed, "/payout/payee", payee=command.payee)
     yield e.LoanBooked(
         borrower_id=command.borrower_id,
         product=product.name,
@@ -69,6 +74,10 @@ def book(loan: Loan | None, command: c.BookLoan, now: datetime, rules: Rules) ->
         language=command.language,
         payout=dict(command.payout),
         mandate=dict(command.mandate),
+        waterfall_by=product.allocation_by,
+        waterfall_npa=sorted(product.allocation_rank_npa, key=lambda kind: product.allocation_rank_npa[kind]),
+        sanctioned_on=command.sanctioned_on.isoformat() if command.sanctioned_on else "",
+        shown_charges=[dict(charge) for charge in command.shown_charges],
     )
     yield scheduled(1, terms, schedule, "booking", terms.disburse_on.isoformat())
 
@@ -148,6 +157,9 @@ def settle_payout(loan: Loan, command: c.SettlePayout, now: datetime, rules: Rul
     )
     if tranche == 0 and command.value_on != planned_on:
         yield rescheduled(loan, command.value_on)
+    elif command.value_on != planned_on:
+        reason = f"a tranche went out on {command.value_on}, not on {planned_on}"
+        yield from recast(loan, reason, min(planned_on, command.value_on), now, rules)
     if command.amount_paise is not None and command.amount_paise != net:
         yield a_case(
             loan,
@@ -170,6 +182,22 @@ def rescheduled(loan: Loan, paid_out_on: date) -> LoanEvent:
             reason=f"paid out on {paid_out_on}, and the terms do not allow it: {error}",
         )
     return scheduled(loan.schedule_version + 1, terms, schedule, "disbursal", paid_out_on.isoformat())
+
+
+def retry_payout(loan: Loan, command: c.RetryPayout, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Ask again for a payout or a refund that failed; the account was mended meanwhile."""
+    once(loan, command.command_id)
+    failed = [known for known in loan.payouts if loan.tranches[loan.payouts[known]].status == "failed"]
+    candidates = [*failed, *loan.failed_refunds]
+    instruction_id = command.instruction_id or (candidates[-1] if candidates else "")
+    if instruction_id not in candidates:
+        raise Refused(Refusal.nothing_to_retry, "/instruction_id", instruction_id=instruction_id)
+    if instruction_id in loan.failed_refunds:
+        yield from instruct_refund(loan, loan.refunds[instruction_id], "again", retry_of=instruction_id)
+    elif loan.stage in ("booked", "active"):
+        yield from instruct_payout(loan, loan.payouts[instruction_id])
+    else:
+        raise Refused(Refusal.loan_closed, "/loan_id")
 
 
 def open_payout(loan: Loan) -> str:

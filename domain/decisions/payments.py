@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from decimal import Decimal
 
 from domain import commands as c
 from domain import events as e
 from domain.allocation import allocate, undo
 from domain.calendar import ist_day
+from domain.decisions import by_day, hindsight, penal
 from domain.decisions.cases import a_case
-from domain.decisions.debits import check_money, lines_for, send_back, what_next
-from domain.decisions.preclosure import closing_day, preclose_with, quote_total
-from domain.decisions.rules import Rules
+from domain.decisions.debits import check_money, fall_due, lines_for, send_back, what_next
+from domain.decisions.downstream import follow
+from domain.decisions.preclosure import charge_barred, closing_day, preclose_with, quote_total
+from domain.decisions.rules import Rules, percent_of
 from domain.decisions.terms_change import reamortise
 from domain.events import LoanEvent
 from domain.failures import SOFT, Diagnosis
@@ -34,29 +37,90 @@ def receive(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) 
             sent_paise=command.amount_paise,
             sent_value_on=command.value_on,
         )
+    if command.recovery and loan.stage != "written_off":
+        raise Refused(Refusal.loan_not_written_off, "/loan_id", state=loan.stage)
     check_money(loan, command.amount_paise, command.value_on, now)
-    if loan.stage == "active" and command.intent == "preclosure":
-        on = closing_day(loan, command.value_on)
-        if command.amount_paise >= quote_total(loan, on, rules):
-            yield from preclose_with(loan, on, rules)
-            yield received(loan, command, lines_for(loan, command.amount_paise))
-            return
-        yield received(loan, command, lines_for(loan, command.amount_paise))
-        yield short_of_quote(loan, command, rules)
-    elif loan.stage == "active" and command.intent == "part-prepayment":
-        yield from prepay(loan, command, now, rules)
-    else:
+    if loan.stage != "active":
         yield received(loan, command, lines_for(loan, command.amount_paise))
         yield from send_back(loan, command.amount_paise)
+        return
+    intent = intent_of(loan, command, rules)
+    if hindsight.matters(loan, command.value_on, now, rules, directed=intent in ("part-prepayment", "advance")):
+        choice = choice_of(loan, command, rules) if intent == "part-prepayment" else ""
+        yield received(loan, command, lines_for(loan, command.amount_paise), intent, choice)
+        yield from prepaid_before(loan, command, intent, now, rules)
+        return
+    yield from penal.before_money(loan, command.value_on, rules)
+    yield from WAYS.get(intent, pay_dues)(loan, command, now, rules)
+    yield from by_day.follow_principal(loan, command.value_on)
 
 
-def received(loan: Loan, command: c.ReceivePayment, lines: list[e.Line]) -> e.PaymentReceived:
+def intent_of(loan: Loan, command: c.ReceivePayment, rules: Rules) -> str:
+    """What the money is for: as was said, or what the product does with more than is due (servicing rule 11)."""
+    if loan.settlement is not None or loan.cancelling is not None:
+        return "dues"
+    if command.intent == "dues":
+        return {"advance": "advance", "prepay": "part-prepayment"}.get(rules.product_of(loan).excess_use, "dues")
+    if command.intent == "advance" and by_day.counts_days(loan):
+        return "part-prepayment"  # where interest runs by the day, early money is principal
+    return command.intent
+
+
+def prepaid_before(
+    loan: Loan, command: c.ReceivePayment, intent: str, now: datetime, rules: Rules
+) -> Iterator[LoanEvent]:
+    """Money that counts from an earlier day and changes more than what is paid: the books are folded anew."""
+    before = loan.prepaid_paise
+    reason = f"{command.reference} counts from {command.value_on}"
+    recasts = list(hindsight.recast(loan, reason, command.value_on, now, rules))
+    ahead = recasts[0].prepaid_paise - before if recasts else 0
+    if intent == "part-prepayment" and ahead > 0:
+        yield e.PrincipalPrepaid(
+            amount_paise=ahead,
+            value_on=command.value_on.isoformat(),
+            choice=choice_of(loan, command, rules),
+            reference=command.reference,
+        )
+    yield from recasts
+    if recasts:
+        yield from follow(loan, "a payment counts from an earlier day", now, rules)
+
+
+def pay_dues(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Settle what is due; the rest is held."""
+    yield received(loan, command, lines_for(loan, command.amount_paise))
+
+
+def advance(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Pay the next instalments now, as many whole ones as there is money for; the rest is held (servicing rule 11)."""
+    left = command.amount_paise + loan.excess_paise - loan.payable_paise()
+    while (row := loan.next_row) is not None and 0 < row.total <= left:
+        left -= row.total
+        yield from fall_due(loan, row)
+    yield received(loan, command, lines_for(loan, command.amount_paise))
+
+
+def close_early(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Meet the quote and close; less leaves the loan open, and says by how much (servicing rule 16)."""
+    on = closing_day(loan, command.value_on)
+    if command.amount_paise >= quote_total(loan, on, rules):
+        yield from preclose_with(loan, on, rules)
+        yield received(loan, command, lines_for(loan, command.amount_paise))
+        return
+    yield received(loan, command, lines_for(loan, command.amount_paise))
+    yield short_of_quote(loan, command, rules)
+
+
+def received(
+    loan: Loan, command: c.ReceivePayment, lines: list[e.Line], intent: str = "", choice: str = ""
+) -> e.PaymentReceived:
     return e.PaymentReceived(
         reference=command.reference,
         method=command.method,
         amount_paise=command.amount_paise,
         value_on=command.value_on.isoformat(),
-        intent=command.intent,
+        intent=intent or command.intent,
+        choice=choice,
         lines=lines,
         command_id=command.command_id,
     )
@@ -73,20 +137,24 @@ def short_of_quote(loan: Loan, command: c.ReceivePayment, rules: Rules) -> e.Cas
 
 
 def prepay(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
-    """Arrears first; what is left reduces principal, and the rest of the schedule is made anew (servicing rule 15)."""
-    lines, left = allocate(loan, command.amount_paise)
+    """Arrears first; what is left reduces principal, less the charge for it where one may be levied, and the rest of
+    the schedule is made anew (servicing rule 15)."""
+    product = rules.product_of(loan)
+    _, left = allocate(loan, command.amount_paise)
     possible = loan.principal_not_due() if loan.next_row else 0
-    # The instalment can be kept only where it is one: other methods spread what is left over the same rows.
-    choice = command.prepay_choice if loan.terms["interest_method"] == "reducing" else "reduce_emi"
+    choice = choice_of(loan, command, rules)
+    ahead, charge, gst = net_of_charge(loan, left, command.value_on, rules)
     obstacle = "all of it went to arrears" if left == 0 else "it is not below the principal: ask for a quote"
+    if 0 < left < product.prepayment_minimum_paise:
+        obstacle = f"the product takes no less than {product.prepayment_minimum_paise} paise ahead"
     schedule = None
-    if 0 < left < possible:
+    if 0 < ahead < possible and left >= product.prepayment_minimum_paise:
         try:
             schedule = reamortise(
                 loan,
-                effective_on=max(command.value_on, ist_day(now)),
-                principal=possible - left,
-                interest_base=possible,
+                loan,
+                effective_on=command.value_on,
+                principal=possible - ahead,
                 reason="part-prepayment",
                 instalment_paise=loan.instalment_paise if choice == "reduce_tenure" else None,
             )
@@ -96,14 +164,58 @@ def prepay(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -
         yield received(loan, command, lines_for(loan, command.amount_paise))
         yield a_case(loan, kind="prepayment-not-possible", reason=obstacle)
         return
-    yield received(loan, command, [*lines, {"for": "prepayment", "paise": left}])
+    if charge:
+        yield e.ChargeLevied(
+            charge_id=f"{loan.id}:charge:{loan.charges + 1}",
+            kind="prepayment",
+            amount_paise=charge,
+            gst_paise=gst,
+            due_on=command.value_on.isoformat(),
+            number=0,
+            reason=f"{product.prepayment_percent}% of the principal paid ahead",
+        )
+    lines, _ = allocate(loan, command.amount_paise - ahead)
+    yield received(loan, command, [*lines, {"for": "prepayment", "paise": ahead}], "part-prepayment", choice)
     yield e.PrincipalPrepaid(
-        amount_paise=left,
+        amount_paise=ahead,
         value_on=command.value_on.isoformat(),
         choice=choice,
         reference=command.reference,
     )
     yield schedule
+    yield from follow(loan, "the schedule changed by a part-prepayment", now, rules)
+
+
+def choice_of(loan: Loan, command: c.ReceivePayment, rules: Rules) -> str:
+    """As the borrower or the product says; the instalment can be kept only where it is one: other methods spread what
+    is left over the same rows."""
+    if loan.terms["interest_method"] != "reducing":
+        return "reduce_emi"
+    return command.prepay_choice or rules.product_of(loan).prepayment_choice
+
+
+def net_of_charge(loan: Loan, left: int, on: date, rules: Rules) -> tuple[int, int, int]:
+    """Of what is left for prepayment: what reduces principal, the charge on that, and its GST. Paise."""
+    product = rules.product_of(loan)
+    percent = Decimal(0) if charge_barred(loan, on, rules) else product.prepayment_percent
+    if not percent or not left:
+        return left, 0, 0
+    with_gst = percent * (100 + product.prepayment_gst_percent) / 100
+    ahead = int(Decimal(left) * 100 / (100 + with_gst))
+    charge = percent_of(ahead, percent)
+    return (
+        left - charge - percent_of(charge, product.prepayment_gst_percent),
+        charge,
+        percent_of(charge, product.prepayment_gst_percent),
+    )
+
+
+WAYS: dict[str, Callable[[Loan, c.ReceivePayment, datetime, Rules], Iterator[LoanEvent]]] = {
+    "preclosure": close_early,
+    "part-prepayment": prepay,
+    "advance": advance,
+}
+"""Intent -> what is done with the money; any other settles dues."""
 
 
 def reverse(loan: Loan, command: c.ReverseReceipt, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
@@ -115,10 +227,11 @@ def reverse(loan: Loan, command: c.ReverseReceipt, now: datetime, rules: Rules) 
         raise Refused(
             Refusal.reversal_amount_differs, "/amount_paise", booked=receipt.amount, sent=command.amount_paise
         )
-    undoable = loan.excess_paise + sum(due.paid for due in loan.dues)  # the rest was sent back to the borrower
-    if receipt.directed or loan.closing == "preclosed" or loan.stage == "written_off" or receipt.amount > undoable:
+    undoable = loan.excess_paise + sum(due.paid for due in loan.dues) + receipt.directed
+    if loan.closing in ("settled", "cancelled") or receipt.amount > undoable:  # the rest was sent back
         raise Refused(Refusal.reversal_needs_a_person, "/reference", reference=command.reference)
-    lines = undo(loan, receipt.amount)
+    refolds = receipt.directed or loan.closing == "preclosed" or receipt.value_on < ist_day(now)
+    lines = undo(loan, receipt.amount) if loan.stage != "written_off" else undo_recovery(receipt)
     yield e.ReceiptReversed(
         reference=reference_of(loan, receipt),
         amount_paise=receipt.amount,
@@ -129,10 +242,28 @@ def reverse(loan: Loan, command: c.ReverseReceipt, now: datetime, rules: Rules) 
     )
     if loan.stage == "closed":
         yield e.Reopened(on=ist_day(now).isoformat(), reason=f"receipt {command.reference} was taken back")
-    if loan.stage == "active":
-        yield from ask_again(
-            loan, max((line["number"] for line in lines if "number" in line), default=None), now, rules
-        )
+    if loan.stage != "active":
+        return
+    if refolds and (
+        receipt.directed
+        or loan.schedule_reason == "preclosure"
+        or hindsight.matters(loan, receipt.value_on, now, rules)
+    ):
+        yield from hindsight.recast(loan, f"{command.reference} was taken back", receipt.value_on, now, rules)
+    yield from ask_again(loan, newest_unpaid(loan, lines), now, rules)
+
+
+def undo_recovery(receipt: Receipt) -> list[e.Line]:
+    """What comes back out of the recoveries of a loan that is written off; older money stays where it settled."""
+    if receipt.directed != receipt.amount:
+        raise Refused(Refusal.reversal_needs_a_person, "/reference", reference=receipt.reference)
+    return [{"for": "recovery", "paise": -receipt.amount}]
+
+
+def newest_unpaid(loan: Loan, lines: list[e.Line]) -> int | None:
+    """The newest instalment that a reversal has opened again."""
+    numbers = [line["number"] for line in lines if "number" in line and loan.unpaid_of_row(line["number"])]
+    return max(numbers, default=None)
 
 
 def find_receipt(loan: Loan, command: c.ReverseReceipt) -> Receipt:

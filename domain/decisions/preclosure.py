@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from domain import commands as c
 from domain import events as e
 from domain.calendar import ist_day
+from domain.decisions import penal
+from domain.decisions.ahead import on_day
 from domain.decisions.debits import fall_due
 from domain.decisions.rules import Rules, percent_of
-from domain.decisions.terms_change import accrued_interest, capitalised_after
-from domain.decisions.upkeep import live, once
+from domain.decisions.terms_change import accrued_interest
+from domain.decisions.upkeep import live, once, shown
 from domain.events import LoanEvent
+from domain.law.prepayment import prepayment_charge_barred
 from domain.loan import Loan, Row
 from domain.refusals import Refusal, Refused
 
@@ -20,22 +24,37 @@ from domain.refusals import Refusal, Refused
 def quote_parts(loan: Loan, on: date, rules: Rules) -> dict[str, int]:
     """Each part of what closes the loan on a day, in paise; `excess_paise` is taken off."""
     product = rules.product_of(loan)
-    coming = [row for row in loan.rows[loan.due_rows :] if row.due_on <= on]
-    capitalised = sum(capitalised_after(loan, row) for row in coming)
-    not_due = loan.principal_not_due() + capitalised - sum(row.principal for row in coming)
-    # RBI (Pre-payment Charges on Loans) Directions, 2025: none on floating-rate loans to individuals (rule 24).
-    barred = loan.terms.get("rate_type") == "floating"
-    charge = 0 if barred else percent_of(not_due, product.preclosure_percent)
+    loan = on_day(loan, on)
+    not_due = loan.principal_not_due()
+    percent = Decimal(0) if charge_barred(loan, on, rules) else product.preclosure_percent
+    charge = percent_of(not_due, percent)
+    if charge and not shown(loan, "preclosure", charge):
+        charge = 0
     return {
-        "principal_paise": loan.principal_paise + capitalised,
-        "interest_due_paise": loan.unpaid_of("interest") + sum(row.interest for row in coming),
+        "principal_paise": loan.principal_paise,
+        "interest_due_paise": loan.unpaid_of("interest"),
         "interest_accrued_paise": accrued_interest(loan, not_due, on),
-        "charges_paise": loan.unpaid_of("fee", "charge") + sum(row.fee for row in coming),
-        "penal_charges_paise": loan.unpaid_of("penal"),
+        "charges_paise": loan.unpaid_of("fee", "charge"),
+        "penal_charges_paise": loan.unpaid_of("penal") + penal.earned(loan, on - timedelta(days=1), product),
         "preclosure_charge_paise": charge,
         "preclosure_gst_paise": percent_of(charge, product.preclosure_gst_percent),
         "excess_paise": loan.excess_paise,
     }
+
+
+def charge_barred(loan: Loan, on: date, rules: Rules) -> str:
+    """The dated rule that bars a charge for paying early; empty where none does (servicing rule 24)."""
+    product = rules.product_of(loan)
+    rule = prepayment_charge_barred(
+        sanctioned_on=loan.sanctioned_on or on,
+        on=on,
+        rate_type_now=loan.terms["rate_type"],
+        purpose=product.purpose,
+        borrower_kind=product.borrower_kind,
+        lender=product.lender_kind,
+        sanctioned_paise=loan.booked_terms["principal_paise"],
+    )
+    return rule.ref if rule is not None else ""
 
 
 def total_of(parts: dict[str, int]) -> int:
@@ -82,6 +101,7 @@ def quote(loan: Loan, command: c.QuotePreclosure, now: datetime, rules: Rules) -
 
 def preclose_with(loan: Loan, on: date, rules: Rules) -> Iterator[LoanEvent]:
     """Bring all that is left forward to one last row, due on the day of payment; the waterfall then does the rest."""
+    yield from penal.before_money(loan, on, rules)
     parts = quote_parts(loan, on, rules)
     row = loan.next_row
     if row is None:
@@ -106,6 +126,7 @@ def preclose_with(loan: Loan, on: date, rules: Rules) -> Iterator[LoanEvent]:
         apr_percent=loan.apr_percent,
         rows=[last.dump()],
         terms=loan.terms,
+        first_number=last.number + 1,  # no row of these terms: nothing of a moratorium waits
     )
     if parts["preclosure_charge_paise"]:
         yield e.ChargeLevied(

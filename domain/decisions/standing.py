@@ -11,10 +11,16 @@ from datetime import date, datetime, timedelta
 from domain import events as e
 from domain.allocation import allocate
 from domain.calendar import day_end, ist_day
+from domain.decisions.downstream import end
 from domain.decisions.rules import Rules
 from domain.events import LoanEvent
 from domain.loan import Loan
-from domain.product import band
+from domain.product import Product, band
+
+NPA = "NPA"
+ARREARS = "arrears"
+ENDINGS = {"preclosure": "preclosed", "cooling-off": "cancelled", "settlement": "settled"}
+"""Reason of the last schedule -> how the loan closes; else it is paid."""
 
 
 def days_past_due(oldest_due_on: date | None, on: date) -> int:
@@ -28,22 +34,33 @@ def last_day_end(now: datetime) -> date:
     return today if now >= day_end(today) else today - timedelta(days=1)
 
 
+def npa_from(oldest_due_on: date, product: Product) -> date:
+    """The day at whose end a due that stays unpaid makes the loan NPA."""
+    first = next(first for first, name in product.classes if name == NPA)
+    return oldest_due_on + timedelta(days=first - 1)
+
+
 def stand(loan: Loan, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Whatever follows from the state alone: money held is used, the loan ends, or its delinquency moves."""
     if loan.stage != "active":
         return
     yield from apply_excess(loan, ist_day(now))
-    if (
-        loan.due_rows
-        and loan.next_row is None
-        and loan.principal_paise == 0
-        and loan.payable_paise() == 0
-        and all(tranche.status == "settled" for tranche in loan.tranches)
-    ):
+    if is_paid(loan):
         yield from delinquency(loan, now, rules)
         yield from close(loan, now)
     else:
         yield from delinquency(loan, now, rules)
+
+
+def is_paid(loan: Loan) -> bool:
+    """Nothing is owed and nothing will be."""
+    return (
+        bool(loan.due_rows)
+        and loan.next_row is None
+        and loan.principal_paise == 0
+        and loan.payable_paise() == 0
+        and (all(tranche.status == "settled" for tranche in loan.tranches) or loan.schedule_reason in ENDINGS)
+    )
 
 
 def apply_excess(loan: Loan, value_on: date) -> Iterator[LoanEvent]:
@@ -57,40 +74,51 @@ def apply_excess(loan: Loan, value_on: date) -> Iterator[LoanEvent]:
 
 def close(loan: Loan, now: datetime) -> Iterator[LoanEvent]:
     """Nothing is owed: close, and send back what is held for the borrower (servicing rules 16 and 18)."""
-    refund = loan.excess_paise
+    kind = "settled" if loan.written_off_paise else ENDINGS.get(loan.schedule_reason, "paid")
+    refund, fees, gst = loan.excess_paise, 0, 0
+    if loan.cancelling is not None and kind == "cancelled":
+        fees, gst = loan.cancelling["fees_paise"], loan.cancelling["fees_gst_paise"]
     yield e.Closed(
         on=ist_day(now).isoformat(),
-        kind="preclosed" if loan.schedule_reason == "preclosure" else "paid",
+        kind=kind,
         refund_paise=refund,
+        fees_returned_paise=fees,
+        fees_returned_gst_paise=gst,
     )
-    if refund:
-        yield from instruct_refund(loan, refund, "excess at closure")
+    if refund + fees:
+        yield from instruct_refund(loan, refund + fees, "excess at closure" if not fees else "cooling-off exit")
+    yield from end(loan, f"the loan is {kind}")
 
 
-def instruct_refund(loan: Loan, paise: int, reason: str) -> Iterator[LoanEvent]:
-    """Send money back to the borrower's account."""
+def instruct_refund(loan: Loan, paise: int, reason: str, *, retry_of: str = "") -> Iterator[LoanEvent]:
+    """Send money back to the borrower's account; `retry_of` names the instruction that failed."""
     yield e.RefundInstructed(
         instruction_id=f"{loan.id}:refund:{len(loan.refunds) + 1}",
         amount_paise=paise,
         reason=reason,
         account_token=loan.payout.get("account_token", ""),
+        attempt=loan.failed_refunds[retry_of][1] + 1 if retry_of else 1,
+        retry_of=retry_of,
     )
 
 
 def delinquency(loan: Loan, now: datetime, rules: Rules, *, crossing: bool = False) -> Iterator[LoanEvent]:
     """The bucket or class changed, or a threshold's day has ended (`crossing`).
 
-    NPA is left only when all arrears are paid (servicing rule 21).
+    NPA is left only when all arrears are paid (servicing rule 21), when no other loan of the borrower is NPA with
+    arrears, and when a restructured loan has shown satisfactory performance (rule 22).
     """
     product = rules.product_of(loan)
-    if loan.in_flight and any(not debit.overdue for debit in loan.in_flight.values()) and not loan.threshold:
+    if loan.in_flight and not loan.threshold and loan.awaits_outcome():
         return  # an answer is on its way: neither success nor failure yet (servicing rule 34)
     oldest = loan.oldest_unpaid(product.overdue_tolerance_paise)
     on = last_day_end(now)
     dpd = days_past_due(oldest, on)
-    classification = band(product.classes, dpd)
-    if loan.classification == "NPA" and oldest is not None:
-        classification = "NPA"
+    classification, because = band(product.classes, dpd), ""
+    if classification != NPA:
+        because = still_npa(loan, oldest)
+        classification = NPA if because else classification
+        because = "" if because == ARREARS else because
     bucket = band(product.buckets, dpd)
     unchanged = classification == loan.classification and bucket == (loan.bucket or band(product.buckets, 0))
     if unchanged and not crossing:
@@ -102,4 +130,14 @@ def delinquency(loan: Loan, now: datetime, rules: Rules, *, crossing: bool = Fal
         classification=classification,
         oldest_due_on=oldest.isoformat() if oldest else "",
         overdue_paise=loan.payable_paise() - loan.excess_paise,
+        because=because,
     )
+
+
+def still_npa(loan: Loan, oldest: date | None) -> str:
+    """Why a loan that is not 91 days past due is NPA all the same; empty when it is not."""
+    if loan.restructured_on is not None:
+        return "restructured"
+    if loan.borrower_npa:
+        return "borrower"
+    return ARREARS if loan.npa_since is not None and oldest is not None else ""

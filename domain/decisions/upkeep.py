@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 
 from domain import commands as c
 from domain import events as e
 from domain.calendar import ist_day
 from domain.decisions.cases import a_case
+from domain.decisions.downstream import check_mandate, withdraw
 from domain.decisions.rules import Rules, percent_of
+from domain.decisions.standing import instruct_refund
 from domain.events import LoanEvent
 from domain.loan import Loan
 from domain.refusals import Refusal, Refused, Repeated
@@ -41,6 +43,7 @@ def levy(loan: Loan, command: c.LevyCharge, now: datetime, rules: Rules) -> Iter
     amount = charge.amount_paise if command.amount_paise is None else command.amount_paise
     if amount <= 0:
         raise Refused(Refusal.amount_must_be_positive, "/amount_paise", amount_paise=amount)
+    within_key_facts(loan, command.kind, amount)
     yield e.ChargeLevied(
         charge_id=f"{loan.id}:charge:{loan.charges + 1}",
         kind=command.kind,
@@ -51,6 +54,28 @@ def levy(loan: Loan, command: c.LevyCharge, now: datetime, rules: Rules) -> Iter
         reason=command.reason,
         command_id=command.command_id,
     )
+
+
+def within_key_facts(loan: Loan, kind: str, paise: int) -> None:
+    """A charge that the borrower's Key Facts Statement does not show, or shows lower, cannot be levied (rule 32; RBI,
+    KFS circular, 15 April 2024). Where the LOS sent no list, the statement shows the product's charges."""
+    if not loan.shown_charges:
+        return
+    shown = next((charge for charge in loan.shown_charges if charge["kind"] == kind), None)
+    if shown is None:
+        raise Refused(Refusal.charge_not_in_product, "/kind", kind=kind)
+    most = shown.get("amount_paise")
+    if most is not None and paise > most:
+        raise Refused(Refusal.charge_above_key_facts, "/amount_paise", shown_paise=most, amount_paise=paise)
+
+
+def shown(loan: Loan, kind: str, paise: int) -> bool:
+    """Whether the borrower's Key Facts Statement shows this charge."""
+    try:
+        within_key_facts(loan, kind, paise)
+    except Refused:
+        return False
+    return True
 
 
 def waive(loan: Loan, command: c.Waive, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
@@ -65,13 +90,22 @@ def waive(loan: Loan, command: c.Waive, now: datetime, rules: Rules) -> Iterator
         raise Refused(Refusal.amount_must_be_positive, "/amount_paise", amount_paise=paise)
     if paise > due.unpaid:
         raise Refused(Refusal.waiver_exceeds_unpaid, "/amount_paise", unpaid_paise=due.unpaid)
-    yield e.ChargeWaived(charge_id=command.charge_id, paise=paise, reason=command.reason, command_id=command.command_id)
+    fact = loan.levied[command.charge_id]
+    yield e.ChargeWaived(
+        charge_id=command.charge_id,
+        paise=paise,
+        reason=command.reason,
+        command_id=command.command_id,
+        gst_paise=paise * fact.gst // fact.total if fact.total else 0,
+    )
 
 
 def register_mandate(loan: Loan, command: c.RegisterMandate, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Use this mandate from now on."""
     once(loan, command.command_id)
     yield e.MandateRegistered(mandate=dict(command.mandate), command_id=command.command_id)
+    if rules.product_of(loan).mandate_check and loan.stage in ("booked", "active"):
+        yield from check_mandate(loan)
 
 
 def update_borrower(loan: Loan, command: c.UpdateBorrower, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
@@ -106,10 +140,45 @@ def pause(loan: Loan, command: c.PauseCollection, now: datetime, rules: Rules) -
     yield e.CollectionPaused(until=command.until.isoformat(), reason=command.reason, command_id=command.command_id)
 
 
-def write_off(loan: Loan, command: c.WriteOff, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
-    """Give the money up in the books; money that still comes is a recovery (servicing rule 18)."""
+def refund(loan: Loan, command: c.RefundExcess, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Send back what is held for the borrower."""
     once(loan, command.command_id)
     live(loan)
+    paise = loan.excess_paise if command.amount_paise is None else command.amount_paise
+    if paise <= 0:
+        raise Refused(Refusal.amount_must_be_positive, "/amount_paise", held_paise=loan.excess_paise)
+    if paise > loan.excess_paise:
+        raise Refused(Refusal.refund_exceeds_excess, "/amount_paise", held_paise=loan.excess_paise)
+    yield e.RefundOwed(paise=paise, reason=command.reason, command_id=command.command_id)
+    yield from instruct_refund(loan, paise, command.reason or "excess")
+
+
+def use_excess(loan: Loan, today: date) -> Iterator[LoanEvent]:
+    """What is held for the borrower repays principal that is not due."""
+    paise = min(loan.excess_paise, loan.principal_not_due())
+    if paise:
+        lines = [{"for": "prepayment", "paise": paise}]
+        yield e.ExcessApplied(value_on=today.isoformat(), paise=paise, lines=lines)
+
+
+def tell_standing(loan: Loan, command: c.TellBorrowerStanding, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Another loan of the borrower became NPA with arrears, or none is any more: the class follows (rule 21)."""
+    once(loan, command.command_id)
+    if command.npa == bool(loan.borrower_npa):
+        raise Repeated
+    yield e.BorrowerStandingChanged(
+        npa=command.npa, because=command.because or "another loan", command_id=command.command_id
+    )
+
+
+def write_off(loan: Loan, command: c.WriteOff, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Give the money up in the books, money held for the borrower used first; money that still comes is a recovery
+    (servicing rule 18)."""
+    once(loan, command.command_id)
+    live(loan)
+    if loan.excess_paise:
+        yield from use_excess(loan, ist_day(now))
+    yield from withdraw(loan, "the loan is written off")
     yield e.WrittenOff(
         on=ist_day(now).isoformat(),
         principal_paise=loan.principal_paise,

@@ -1,0 +1,30 @@
+"""The loan as it will stand on a day to come, if nothing but time happens: on it, quotes and changes are worked out."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from domain import snapshot
+from domain.calendar import day_start
+from domain.decisions.debits import fall_due
+from domain.loan import Loan
+
+
+def on_day(loan: Loan, day: date) -> Loan:
+    """A copy on which every row up to a day (included) has fallen due, unpaid, and every tranche planned by then is
+    out; the loan itself where none is to come."""
+    row = loan.next_row
+    tranches = [part for part in loan.tranches if part.status in ("planned", "instructed") and part.on <= day]
+    if (row is None or row.due_on > day) and not tranches:
+        return loan
+    ahead = copy_of(loan)
+    ahead.principal_paise += sum(part.amount for part in tranches)
+    while (row := ahead.next_row) is not None and row.due_on <= day:
+        for fact in fall_due(ahead, row):
+            ahead.record(fact, max(day_start(row.due_on), ahead.known_at))
+    return ahead
+
+
+def copy_of(loan: Loan) -> Loan:
+    """The same loan, apart: what happens to the copy does not happen to the loan."""
+    return snapshot.load(loan.id, snapshot.dump(loan))

@@ -1,0 +1,116 @@
+"""The borrower leaves within the cooling-off days: principal and proportionate APR, nothing more (servicing rule 28).
+
+Source: RBI (Digital Lending) Directions, 2025, RBI/2025-26/36, 8 May 2025: at least one day; no penalty; a reasonable
+one-time processing fee may be kept if the KFS shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from domain import commands as c
+from domain import events as e
+from domain.calendar import ist_day
+from domain.decisions.debits import fall_due
+from domain.decisions.downstream import withdraw
+from domain.decisions.rules import Rules, percent_of
+from domain.decisions.upkeep import live, once
+from domain.events import LoanEvent
+from domain.loan import Loan, Row
+from domain.refusals import Refusal, Refused
+
+DAYS_OF_YEAR = 365
+
+
+def last_day(loan: Loan, rules: Rules) -> date:
+    """The last cooling-off day."""
+    assert loan.disbursed_on is not None
+    return loan.disbursed_on + timedelta(days=rules.product_of(loan).cooling_off_days)
+
+
+def cancel(loan: Loan, command: c.CancelDisbursal, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Before the payout: the loan ends at once. After it: principal and proportionate APR are due at once, by the last
+    cooling-off day; the loan is cancelled when they are paid, and goes on as it was when they are not."""
+    once(loan, command.command_id)
+    if loan.stage == "booked":
+        if any(part.status == "instructed" for part in loan.tranches):
+            raise Refused(Refusal.payout_is_out, "/loan_id")
+        yield e.DisbursalCancelled(
+            on=ist_day(now).isoformat(),
+            pay_by=ist_day(now).isoformat(),
+            principal_paise=0,
+            interest_paise=0,
+            fees_returned_paise=0,
+            reason=command.reason,
+            command_id=command.command_id,
+        )
+        yield e.Closed(on=ist_day(now).isoformat(), kind="cancelled", refund_paise=0)
+        return
+    live(loan)
+    today, pay_by = ist_day(now), last_day(loan, rules)
+    if today > pay_by:
+        raise Refused(Refusal.cooling_off_is_over, "/loan_id", last_day=pay_by)
+    if loan.due_rows or loan.receipts or loan.cancelling:
+        raise Refused(Refusal.cooling_off_is_over, "/loan_id", instalments_due=loan.due_rows)
+    interest = proportionate_apr(loan, today)
+    fees, gst = fees_to_return(loan, rules)
+    yield e.DisbursalCancelled(
+        on=today.isoformat(),
+        pay_by=pay_by.isoformat(),
+        principal_paise=loan.principal_paise,
+        interest_paise=interest,
+        fees_returned_paise=fees,
+        fees_returned_gst_paise=gst,
+        reason=command.reason,
+        command_id=command.command_id,
+    )
+    first = loan.next_row
+    assert first is not None  # nothing has fallen due
+    row = Row(
+        number=first.number,
+        due_on=today,
+        days=(today - (loan.disbursed_on or today)).days,
+        opening=loan.principal_paise,
+        principal=loan.principal_paise,
+        interest=interest,
+        fee=0,
+        total=loan.principal_paise + interest,
+        closing=0,
+    )
+    yield e.EmiScheduled(
+        schedule_version=loan.schedule_version + 1,
+        reason="cooling-off",
+        effective_on=today.isoformat(),
+        instalment_paise=row.total,
+        apr_percent=loan.apr_percent,
+        rows=[row.dump()],
+        terms=loan.terms,
+        first_number=first.number + 1,  # no row of these terms: nothing of a moratorium waits
+    )
+    yield from fall_due(loan, row)
+    yield from withdraw(loan, "the borrower leaves within the cooling-off days")
+
+
+def proportionate_apr(loan: Loan, today: date) -> int:
+    """APR x principal x days / 365, for the days that the money was out. Paise."""
+    assert loan.disbursed_on is not None
+    days = (today - loan.disbursed_on).days
+    return percent_of(loan.principal_paise, Decimal(loan.apr_percent) * days / DAYS_OF_YEAR)
+
+
+def fees_to_return(loan: Loan, rules: Rules) -> tuple[int, int]:
+    """Deducted fees that go back, with their GST, and the GST: none where the product keeps the processing fee, as the
+    KFS must then say. What the APR holds of them is paid for the days."""
+    if rules.product_of(loan).cooling_off_fee_kept:
+        return 0, 0
+    fees = [part for part in loan.deductions if part["kind"] != "broken-period-interest"]
+    gst = sum(part["gst_paise"] for part in fees)
+    return sum(part["amount_paise"] for part in fees) + gst, gst
+
+
+def lapse(loan: Loan) -> Iterator[LoanEvent]:
+    """The money did not come back in time."""
+    assert loan.cancelling is not None
+    yield e.CancellationLapsed(pay_by=loan.cancelling["pay_by"])

@@ -1,0 +1,139 @@
+"""What the lender owes the borrower besides money: answers, papers, statements, and what lateness costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+from domain import commands as c
+from domain import events as e
+from domain.calendar import add_months, ist_day
+from domain.decisions.cases import a_case
+from domain.decisions.rules import Rules
+from domain.decisions.standing import instruct_refund
+from domain.decisions.terms_change import rate_on
+from domain.decisions.upkeep import once
+from domain.events import LoanEvent
+from domain.law import closing
+from domain.loan import Loan
+from domain.refusals import Refusal, Refused
+from domain.terms import Terms
+
+PAPERS = "papers"
+
+
+# --- Grievances and cases ------------------------------------------------------------------------------------
+
+
+def raise_grievance(loan: Loan, command: c.RaiseGrievance, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """A complaint is a case with a day by which it must be answered."""
+    once(loan, command.command_id)
+    yield e.GrievanceRaised(
+        grievance_id=f"{loan.id}:case:{loan.cases + 1}",
+        subject=command.subject,
+        answer_by=(ist_day(now) + timedelta(days=rules.product_of(loan).grievance_days)).isoformat(),
+        command_id=command.command_id,
+    )
+
+
+def escalate(loan: Loan, grievance_id: str) -> Iterator[LoanEvent]:
+    """No answer in time."""
+    yield e.GrievanceEscalated(grievance_id=grievance_id, answer_by=loan.grievances[grievance_id]["answer_by"])
+
+
+def close_case(loan: Loan, command: c.CloseCase, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """A person is done with a case."""
+    once(loan, command.command_id)
+    if command.case_id not in loan.open_cases:
+        raise Refused(Refusal.case_unknown, "/case_id", case_id=command.case_id, open=len(loan.open_cases))
+    yield e.CaseClosed(
+        case_id=command.case_id, outcome=command.outcome, note=command.note, command_id=command.command_id
+    )
+
+
+# --- Papers after closure ------------------------------------------------------------------------------------
+
+
+def papers_wait(loan: Loan, rules: Rules) -> bool:
+    """Whether the borrower still waits for the security papers of a loan that is repaid."""
+    ended = loan.stage == "closed" and loan.closed_on is not None
+    return ended and loan.papers_released_on is None and rules.product_of(loan).papers_held
+
+
+def papers_owed_from(loan: Loan) -> date:
+    """The last day of the time that the lender has, or up to which compensation is booked already."""
+    assert loan.closed_on is not None
+    booked = loan.compensated.get(f"{PAPERS}:{loan.id}")
+    return date.fromisoformat(booked) if booked else closing.papers_due_by(loan.closed_on).value or loan.closed_on
+
+
+def next_papers_check(loan: Loan) -> date:
+    """When compensation is booked next: the first day that is late, then every thirtieth."""
+    booked = f"{PAPERS}:{loan.id}" in loan.compensated
+    return papers_owed_from(loan) + timedelta(days=30 if booked else 1)
+
+
+def papers_late(loan: Loan, on: date) -> Iterator[LoanEvent]:
+    """The clock of rule 31 runs by itself and books what is owed up to a day's end (included)."""
+    assert loan.closed_on is not None
+    since = papers_owed_from(loan)
+    paise, rule = closing.papers_compensation_paise(loan.closed_on, on)
+    before, _ = closing.papers_compensation_paise(loan.closed_on, since)
+    if paise <= before:
+        return
+    if f"{PAPERS}:{loan.id}" not in loan.compensated:
+        yield a_case(loan, kind="papers-late", reason=f"papers were to be released by {since}")
+    yield e.CompensationOwed(
+        kind=PAPERS, reference=loan.id, days=(on - since).days, paise=paise - before, rule=rule, on=on.isoformat()
+    )
+    yield from instruct_refund(loan, paise - before, f"compensation for late papers, {since} to {on}")
+
+
+def release_papers(loan: Loan, command: c.ReleasePapers, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """The papers are with the borrower: the clock stops, and the last days that were late are booked."""
+    once(loan, command.command_id)
+    if not papers_wait(loan, rules):
+        raise Refused(Refusal.no_papers_wait, "/loan_id", state=loan.stage)
+    on = command.on or ist_day(now)
+    if on > ist_day(now) or (loan.closed_on and on < loan.closed_on):
+        raise Refused(Refusal.value_date_in_the_future, "/on", on=on, today=ist_day(now))
+    if on > papers_owed_from(loan):
+        yield from papers_late(loan, on)
+    yield e.PapersReleased(on=on.isoformat(), note=command.note, command_id=command.command_id)
+
+
+# --- Statements of floating-rate loans -----------------------------------------------------------------------
+
+
+def next_statement_on(loan: Loan, rules: Rules) -> date | None:
+    """The next quarter's end of a floating-rate loan, counted from its payout."""
+    months = rules.product_of(loan).statement_months
+    since = loan.statement_on or loan.disbursed_on
+    if loan.terms["rate_type"] != "floating" or since is None or not months:
+        return None
+    return add_months(since, months)
+
+
+def state(loan: Loan, on: date) -> Iterator[LoanEvent]:
+    """Principal and interest recovered so far, the EMI, EMIs left, the rate (RBI/2023-24/55)."""
+    repaid = sum(due.paid for due in loan.dues if due.kind == "principal") + loan.prepaid_paise
+    yield e.StatementDue(
+        on=on.isoformat(),
+        principal_recovered_paise=repaid,
+        interest_recovered_paise=sum(due.paid for due in loan.dues if due.kind == "interest"),
+        instalment_paise=loan.instalment_paise,
+        instalments_left=len(loan.rows) - loan.due_rows,
+        annual_rate_percent=format(rate_on(Terms.parse(loan.terms), on), "f"),
+        apr_percent=loan.apr_percent,
+    )
+
+
+# --- Personal data -------------------------------------------------------------------------------------------
+
+
+def erase(loan: Loan, command: c.EraseBorrower, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Destroy the borrower's personal data: only when nothing is owed either way and no complaint is open."""
+    once(loan, command.command_id)
+    if loan.stage not in ("closed", "cancelled") or loan.grievances:
+        raise Refused(Refusal.borrower_is_needed, "/loan_id", state=loan.stage, open_complaints=len(loan.grievances))
+    yield e.BorrowerErased(borrower_id=loan.borrower_id, reason=command.reason, command_id=command.command_id)

@@ -1,0 +1,367 @@
+"""Value dates: the books as they would have been, had all that is known now been known at the time (servicing rule 13).
+
+Money that settles dues in a total order needs none of this: its sum alone says what is paid (domain/allocation.py).
+But a part-prepayment makes another schedule, interest and penal charges run by the day, a waterfall may go by kind.
+Where a fact that counts from an earlier day meets one of these, the life is folded anew from its dated facts, by the
+same deciders that decided it, and the difference is one event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from domain import commands as c
+from domain import events as e
+from domain.calendar import at_hour, ist_day, last_of_month
+from domain.decisions import penal
+from domain.decisions.debits import fall_due
+from domain.decisions.rules import Rules
+from domain.decisions.standing import apply_excess, last_day_end, npa_from
+from domain.ensure import ensure
+from domain.events import LoanEvent
+from domain.loan import BY_CHARGE, Change, Levied, Loan, Receipt
+from domain.refusals import Refusal, Refused
+from domain.schedule import build_schedule
+from domain.terms import Terms, Tranche
+
+Happen = Callable[[Loan], Iterator[LoanEvent]]
+NOON = time(12)
+TRANCHE, CHARGE, DECIDED = range(3)
+"""The order of facts within a day: money out, charges, then payments and changes as they arrived."""
+WORKED_OUT = ("penal", "preclosure")
+"""Charges that the fold levies itself, unless a person levied them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that happened to the loan, on the day from which it counts."""
+
+    day: date
+    order: int
+    arrived: int
+    happen: Happen
+
+
+def matters(loan: Loan, value_on: date, now: datetime, rules: Rules, *, directed: bool = False) -> bool:
+    """Whether money that counts from an earlier day changes more than what is paid by the waterfall.
+
+    `directed`: it makes another schedule by itself (a part-prepayment, an advance).
+    """
+    if value_on >= ist_day(now) or loan.stage != "active":
+        return False
+    return (
+        directed
+        or not loan.settles_by_sum
+        or loan.terms.get("interest_accrual") == "daily"
+        or loan.npa_since is not None
+        or any(change.on >= value_on for change in loan.changes)
+        or any(receipt.directed and receipt.value_on >= value_on for receipt in loan.receipts.values())
+        or any(fact.due_on >= value_on and fact.kind in ("bounce", "penal") for fact in loan.levied.values())
+        or bool(rules.product_of(loan).penal_percent and loan.oldest_unpaid(0))
+    )
+
+
+# --- Folding anew --------------------------------------------------------------------------------------------
+
+
+def folded_anew(loan: Loan, now: datetime, rules: Rules) -> Loan:
+    """A loan of the same dated facts, each at its own day."""
+    shadow = beginning(loan)
+    for fact in sorted(facts_of(loan, rules), key=lambda fact: (fact.day, fact.order, fact.arrived)):
+        pass_time(shadow, fact.day, rules)
+        perform(shadow, fact.happen(shadow), fact.day)
+        perform(shadow, apply_excess(shadow, fact.day), fact.day)
+    pass_time(shadow, ist_day(now), rules)
+    note_class(shadow, last_day_end(now), rules)
+    return shadow
+
+
+def perform(shadow: Loan, facts: Iterator[LoanEvent], day: date) -> None:
+    for fact in facts:
+        shadow.record(fact, at_hour(day, NOON))
+
+
+def beginning(loan: Loan) -> Loan:
+    """The loan on the day of its payout, with the tranches on the days on which they really went out."""
+    shadow = Loan.shell(loan.id)
+    shadow.charges = loan.charges  # so that a charge that the fold works out has no name of the books
+    paid_out = loan.disbursed_on
+    assert paid_out is not None  # only a loan that is paid out is folded anew
+    terms = Terms.parse(loan.base_terms or loan.booked_terms)
+    later = tuple(Tranche(part.on, part.amount) for part in loan.tranches[1:] if part.status != "failed")
+    if later != terms.tranches:
+        terms = Terms.parse(replace(terms, tranches=later).to_dict())
+    schedule = build_schedule(terms)
+    first = e.LoanBooked(
+        borrower_id=loan.borrower_id,
+        product=loan.product,
+        product_version=loan.product_version,
+        terms=terms.to_dict(),
+        request_hash=loan.request_hash,
+        financed_paise=loan.tranches[0].amount,
+        deductions=loan.deductions,
+        waterfall=loan.usual_order,
+        waterfall_by=loan.waterfall_by,
+        waterfall_npa=loan.npa_order,
+        sanctioned_on=loan.sanctioned_on.isoformat() if loan.sanctioned_on else "",
+    )
+    scheduled = e.EmiScheduled(
+        schedule_version=1,
+        reason="disbursal",
+        effective_on=paid_out.isoformat(),
+        instalment_paise=schedule.instalment_paise,
+        apr_percent=str(schedule.apr_percent),
+        rows=[row.to_dict() for row in schedule.rows],
+        terms=terms.to_dict(),
+    )
+    perform(shadow, iter((first, scheduled, paid(loan, 0))), paid_out)
+    return shadow
+
+
+def paid(loan: Loan, index: int) -> e.Disbursed:
+    part = loan.tranches[index]
+    day = loan.disbursed_on if index == 0 and loan.disbursed_on else part.on
+    return e.Disbursed(
+        tranche=index,
+        amount_paise=part.amount,
+        net_paise=part.amount,
+        deductions=[],
+        value_on=day.isoformat(),
+        reference="",
+    )
+
+
+def facts_of(loan: Loan, rules: Rules) -> Iterator[Fact]:
+    """Everything that others did or decided, besides time itself."""
+    for index, part in enumerate(loan.tranches):
+        if index and part.status == "settled":
+            yield Fact(part.on, TRANCHE, index, lambda shadow, index=index: iter((paid(loan, index),)))
+    for charge_id, fact in loan.levied.items():
+        if fact.by_person or fact.kind not in WORKED_OUT:
+            yield Fact(
+                fact.due_on, CHARGE, 0, lambda shadow, known=charge_id, fact=fact: levied(loan, shadow, known, fact)
+            )
+    for key, receipt in loan.receipts.items():
+        if not receipt.reversed and not receipt.sent_back:
+            yield Fact(
+                receipt.value_on,
+                DECIDED,
+                receipt.arrived,
+                lambda shadow, key=key, receipt=receipt: received(shadow, key, receipt, rules),
+            )
+    for change in loan.changes:
+        yield Fact(change.on, DECIDED, change.arrived, lambda shadow, change=change: changed(shadow, change, rules))
+
+
+def levied(loan: Loan, shadow: Loan, charge_id: str, fact: Levied) -> Iterator[LoanEvent]:
+    """A charge as it was levied, less what was given up of it. A bounce charge falls away where the instalment had
+    been paid by then, as is known now."""
+    if fact.kind == "bounce" and fact.number:
+        late = sum(
+            receipt.amount
+            for key, receipt in loan.receipts.items()
+            if not receipt.reversed
+            and key.startswith(f"debit:{loan.id}:{fact.number}:")
+            and receipt.value_on <= fact.due_on
+        )
+        if shadow.unpaid_of_row(fact.number) <= late:
+            return
+    gst = min(fact.gst, max(0, fact.total - fact.waived))
+    yield e.ChargeLevied(
+        charge_id=charge_id,
+        kind=fact.kind,
+        amount_paise=max(0, fact.total - fact.waived - gst),
+        gst_paise=gst,
+        due_on=fact.due_on.isoformat(),
+        number=fact.number,
+        reason="",
+    )
+
+
+def received(shadow: Loan, key: str, receipt: Receipt, rules: Rules) -> Iterator[LoanEvent]:
+    """A receipt by its own intent, decided as on its day."""
+    from domain.decisions.payments import receive  # it asks for hindsight itself, on days before today
+
+    command = c.ReceivePayment(
+        reference=key.removeprefix("payment:"),
+        method="",
+        amount_paise=receipt.amount,
+        value_on=receipt.value_on,
+        intent=receipt.intent,
+        prepay_choice=receipt.choice,
+    )
+    return receive(shadow, command, at_hour(receipt.value_on, NOON), rules)
+
+
+def changed(shadow: Loan, change: Change, rules: Rules) -> Iterator[LoanEvent]:
+    """A change of terms, decided again as it was asked for; one that cannot be any more is left out."""
+    from domain.decisions.changes import CHANGES  # they are decided with hindsight themselves
+
+    try:
+        yield from CHANGES[change.kind](shadow, change, at_hour(change.on, NOON), rules)
+    except Refused as refused:
+        if change.kind == "refund":
+            raise Refused(Refusal.reversal_needs_a_person, because=refused.sentence()) from refused
+
+
+# --- Time passing --------------------------------------------------------------------------------------------
+
+
+def pass_time(shadow: Loan, day: date, rules: Rules) -> None:
+    """Rows fall due up to a day (included), months end before it."""
+    by_month = bool(rules.product_of(shadow).penal_percent)
+    while True:
+        row = shadow.next_row
+        due_on = row.due_on if row is not None and row.due_on <= day else None
+        ends_on = next_month_end(shadow) if by_month else None
+        if ends_on is not None and ends_on < day and (due_on is None or ends_on < due_on):
+            note_class(shadow, ends_on, rules)
+            perform(shadow, penal.levy(shadow, ends_on, ends_on, rules), ends_on)
+            shadow.month_closed_on = ends_on
+        elif row is not None and due_on is not None:
+            note_class(shadow, due_on - timedelta(days=1), rules)
+            perform(shadow, fall_due(shadow, row), due_on)
+        else:
+            break
+    note_class(shadow, day - timedelta(days=1), rules)
+
+
+def next_month_end(loan: Loan) -> date:
+    since = loan.month_closed_on or loan.disbursed_on
+    assert since is not None
+    return last_of_month(since + timedelta(days=1)) if loan.month_closed_on else last_of_month(since)
+
+
+def note_class(shadow: Loan, on: date, rules: Rules) -> None:
+    """NPA as at a day's end: it begins after 90 days, and ends when nothing is overdue."""
+    product = rules.product_of(shadow)
+    oldest = shadow.oldest_unpaid(product.overdue_tolerance_paise)
+    was = shadow.npa_since
+    if oldest is None:
+        shadow.npa_since = None
+    elif was is None and on >= npa_from(oldest, product):
+        shadow.npa_since = npa_from(oldest, product)
+    if shadow.npa_order and (was is None) != (shadow.npa_since is None):
+        shadow.order_by(shadow.npa_order if shadow.npa_since else shadow.usual_order)
+
+
+# --- The difference ------------------------------------------------------------------------------------------
+
+
+def recast(loan: Loan, reason: str, value_on: date, now: datetime, rules: Rules) -> Iterator[e.Recast]:
+    """The correction, where the fold comes out otherwise than the books."""
+    shadow = folded_anew(loan, now, rules)
+    names = charge_names(loan, shadow)
+    dues = [
+        {
+            "kind": due.kind,
+            "of": names[str(due.of)] if due.kind in BY_CHARGE else due.of,
+            "due_on": due.due_on.isoformat(),
+            "amount_paise": due.amount,
+            "paid_paise": due.paid,
+        }
+        for due in shadow.dues
+        if due.amount
+    ]
+    owns = loan.npa_since is None or (not loan.borrower_npa and loan.restructured_on is None)
+    npa_since = shadow.npa_since if owns else loan.npa_since
+    if books(loan) == books(shadow, names) and npa_since == loan.npa_since:
+        return
+    ensure(
+        shadow.received_paise - shadow.refund_due_paise == loan.settled_paise + loan.excess_paise,
+        "hindsight accounts for the same money",
+        loan=loan.id,
+        folded=shadow.received_paise - shadow.refund_due_paise,
+        booked=loan.settled_paise + loan.excess_paise,
+    )
+    rows = [row.dump() for row in shadow.rows]
+    same = shadow.rows == loan.rows
+    yield e.Recast(
+        reason=reason,
+        value_on=value_on.isoformat(),
+        schedule_version=loan.schedule_version + (0 if same else 1),
+        rows=rows,
+        due_rows=shadow.due_rows,
+        instalment_paise=shadow.instalment_paise,
+        apr_percent=shadow.apr_percent,
+        terms=shadow.terms,
+        first_number=shadow.first_number,
+        schedule_reason=shadow.schedule_reason,
+        accrual_from=shadow.accrual_from.isoformat() if shadow.accrual_from else "",
+        accrual_carried_paise=shadow.accrual_carried,
+        held_paise=shadow.held_paise,
+        capitalised_paise=shadow.capitalised_paise,
+        dues=dues,
+        charges=charges_now(loan, shadow, names),
+        principal_repaid=[[day.isoformat(), paise] for day, paise in shadow.principal_repaid],
+        prepaid_paise=shadow.prepaid_paise,
+        principal_paise=shadow.principal_paise,
+        excess_paise=shadow.excess_paise,
+        penal_upto=shadow.penal_upto.isoformat() if shadow.penal_upto else "",
+        npa_since=npa_since.isoformat() if npa_since else "",
+    )
+
+
+def books(loan: Loan, names: dict[str, str] | None = None) -> Any:
+    """What two folds are compared by."""
+    dues = {
+        (due.kind, names[str(due.of)] if names and due.kind in BY_CHARGE else due.of): (
+            due.due_on,
+            due.amount,
+            due.paid,
+        )
+        for due in loan.dues
+        if due.amount
+    }
+    return dues, loan.rows, loan.due_rows, loan.principal_paise, loan.excess_paise, loan.held_paise, loan.penal_upto
+
+
+def charge_names(loan: Loan, shadow: Loan) -> dict[str, str]:
+    """The fold's charges by the names that they have in the books: those that it worked out itself are found by kind
+    and day, and a charge that the books do not have is new."""
+    known = {
+        (fact.kind, fact.due_on): charge_id
+        for charge_id, fact in loan.levied.items()
+        if fact.kind in WORKED_OUT and not fact.by_person
+    }
+    names: dict[str, str] = {}
+    new = loan.charges
+    for charge_id, fact in shadow.levied.items():
+        if fact.kind not in WORKED_OUT or (charge_id in loan.levied and loan.levied[charge_id].by_person):
+            names[charge_id] = charge_id
+        elif (found := known.get((fact.kind, fact.due_on))) is not None:
+            names[charge_id] = found
+        else:
+            new += 1
+            names[charge_id] = f"{loan.id}:charge:{new}"
+    return names
+
+
+def charges_now(loan: Loan, shadow: Loan, names: dict[str, str]) -> list[dict[str, Any]]:
+    """Every charge whose figures moved, as it is now; one that falls away is nothing."""
+    now = {names[charge_id]: fact for charge_id, fact in shadow.levied.items()}
+    moved: list[dict[str, Any]] = []
+    for charge_id in (*loan.levied, *(new for new in now if new not in loan.levied)):
+        before, after = loan.levied.get(charge_id), now.get(charge_id)
+        fact = after or before
+        assert fact is not None
+        waived = before.waived if before is not None and after is not None and fact.kind not in WORKED_OUT else 0
+        amount, gst = (after.amount, after.gst) if after is not None else (0, 0)
+        if before is not None and (before.total - waived if after is not None else before.total) == amount + gst:
+            continue
+        moved.append(
+            {
+                "charge_id": charge_id,
+                "kind": fact.kind,
+                "amount_paise": amount,
+                "gst_paise": gst,
+                "due_on": fact.due_on.isoformat(),
+                "number": fact.number,
+                "through": fact.through.isoformat() if fact.through else "",
+                "by_person": before.by_person if before else False,
+            }
+        )
+    return moved

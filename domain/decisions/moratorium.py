@@ -1,0 +1,71 @@
+"""Interest that waits: earned in rows that do not ask for it, until it joins the principal or is collected (rule 8)."""
+
+from __future__ import annotations
+
+from datetime import date
+from fractions import Fraction
+
+from domain.amortisation import flat_interest, rounded
+from domain.loan import Loan, Row
+from domain.periods import Rates, lay_out
+from domain.terms import Terms
+
+SUMMED = ("flat", "rule_of_78")
+"""Methods whose interest is a sum over the whole term and no rate on the balance."""
+
+
+def waits(loan: Loan) -> bool:
+    """Whether the schedule in force has rows whose interest waits."""
+    terms = loan.terms
+    return bool(terms["moratorium_instalments"]) and terms["moratorium_interest"] != "pay"
+
+
+def is_held(loan: Loan, row: Row) -> bool:
+    """Whether a row's interest waits."""
+    last = loan.first_number + loan.terms["moratorium_instalments"] - 1
+    return waits(loan) and loan.first_number <= row.number <= last
+
+
+def at_fall_due(loan: Loan, row: Row) -> tuple[int, int]:
+    """When a row falls due: the interest that joins the principal, and by how much the waiting interest changes."""
+    if not waits(loan) or row.number < loan.first_number:
+        return 0, 0
+    own = interest_of_period(loan, row)
+    if not is_held(loan, row):
+        return 0, -min(max(0, row.interest - own), loan.held_paise)
+    carried = loan.accrual_carried
+    capitalised = capitalised_after(loan, row)
+    return capitalised, own + carried - capitalised
+
+
+def interest_of_period(loan: Loan, row: Row) -> int:
+    """What a row's whole period earns, whether the row asks for it or not. Paise."""
+    terms = Terms.parse(loan.terms)
+    periods = lay_out(terms, max(terms.row_count, row.number - loan.first_number + 1)).rows
+    rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
+    period = periods[row.number - loan.first_number]
+    if terms.interest_method in SUMMED:
+        regular = sum((rates.factor(each.regular) for each in periods), Fraction(0))
+        return flat_interest(terms, terms.financed_paise * regular, len(periods))[period.number - 1]
+    paid_out = sum(tranche.amount_paise for tranche in period.inflows)
+    interest = (row.opening - paid_out) * rates.factor(period.spans)
+    for tranche in period.inflows:
+        interest += tranche.amount_paise * rates.factor(period.spans, after=tranche.on)
+    return rounded(terms, interest)
+
+
+def capitalised_after(loan: Loan, row: Row) -> int:
+    """Interest of a moratorium that joins the principal at its end: what the next row opens with besides tranches."""
+    terms = loan.terms
+    last = loan.first_number + terms["moratorium_instalments"] - 1
+    if terms["moratorium_interest"] != "capitalise" or row.number != last or row.closing == 0:
+        return 0
+    following = next((later for later in loan.rows if later.number == row.number + 1), None)
+    if following is None:
+        return 0
+    return following.opening - row.closing - paid_out_between(loan, row.due_on, following.due_on)
+
+
+def paid_out_between(loan: Loan, start: date, end: date) -> int:
+    """Tranches from a day (included) to another (excluded)."""
+    return sum(part.amount for part in loan.tranches[1:] if start <= part.on < end)

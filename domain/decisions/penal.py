@@ -1,0 +1,63 @@
+"""Penal charges by the day: a charge on what is overdue, never interest (servicing rule 25).
+
+Source: RBI, Fair Lending Practice - Penal Charges in Loan Accounts, RBI/2023-24/53, 18 August 2023: a charge and no
+interest, not capitalised, no charge on it; CBIC Circular 245/02/2025-GST: no GST.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+
+from domain import events as e
+from domain.decisions.rules import Rules, percent_of
+from domain.loan import Loan
+from domain.product import Product
+
+BEARS = ("principal", "interest")
+"""What a penal charge counts on: never fees, charges, or penal charges."""
+DAYS_OF_YEAR = 365
+"""In leap years too: a day costs the same on every day."""
+
+
+def earned(loan: Loan, through: date, product: Product) -> int:
+    """What has been earned since the last levy, up to a day's end (included). Paise, rounded once.
+
+    Every levy stands before the money that follows it, so what is unpaid now was unpaid on all those days.
+    """
+    if not product.penal_percent:
+        return 0
+    paise_days = 0
+    for due in loan.open_dues():
+        if due.kind in BEARS:
+            first = due.due_on + timedelta(days=product.penal_grace_days)
+            if loan.penal_upto is not None:
+                first = max(first, loan.penal_upto + timedelta(days=1))
+            paise_days += due.unpaid * max(0, (through - first).days + 1)
+    return percent_of(paise_days, product.penal_percent / Decimal(DAYS_OF_YEAR))
+
+
+def levy(loan: Loan, through: date, due_on: date, rules: Rules) -> Iterator[e.ChargeLevied]:
+    """Levy what was earned up to a day's end; nothing where nothing was."""
+    product = rules.product_of(loan)
+    if not product.penal_percent or (loan.penal_upto is not None and through <= loan.penal_upto):
+        return
+    paise = earned(loan, through, product)
+    if not paise:
+        return
+    yield e.ChargeLevied(
+        charge_id=f"{loan.id}:charge:{loan.charges + 1}",
+        kind="penal",
+        amount_paise=paise,
+        gst_paise=0,
+        due_on=due_on.isoformat(),
+        number=0,
+        reason=f"{product.penal_percent}% a year on what was overdue up to {through}",
+        through=through.isoformat(),
+    )
+
+
+def before_money(loan: Loan, value_on: date, rules: Rules) -> Iterator[e.ChargeLevied]:
+    """Levy for the days before money counts, so that the charge is on what was unpaid then."""
+    yield from levy(loan, value_on - timedelta(days=1), value_on, rules)

@@ -1,0 +1,139 @@
+"""New terms for what is left, and relief in hard times (servicing rules 17 and 22)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any
+
+from domain import commands as c
+from domain import events as e
+from domain.calendar import ist_day
+from domain.decisions.ahead import on_day
+from domain.decisions.downstream import follow
+from domain.decisions.rules import Rules
+from domain.decisions.terms_change import reamortise
+from domain.decisions.upkeep import live, once
+from domain.events import LoanEvent
+from domain.loan import Loan
+from domain.refusals import Refusal, Refused
+
+
+def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """New tenure, instalment, rate, moratorium from a day on; arrears may join the principal, penal charges never.
+
+    A concession for hardship downgrades the loan, unless a scheme that the product names says otherwise.
+    """
+    once(loan, command.command_id)
+    live(loan)
+    changes = asked_for(command)
+    if not changes:
+        raise Refused(Refusal.nothing_to_change)
+    product = rules.product_of(loan)
+    if command.scheme and command.scheme not in product.restructuring_schemes:
+        raise Refused(Refusal.scheme_unknown, "/scheme", scheme=command.scheme)
+    ahead = loan_on(loan, command.effective_on, now)
+    moratorium: dict[str, Any] = {}
+    if command.moratorium_instalments:
+        moratorium = {
+            "moratorium_instalments": command.moratorium_instalments,
+            "moratorium_interest": command.moratorium_interest,
+            "moratorium_extends_tenure": command.moratorium_extends_tenure,
+        }
+    capitalised = ahead.unpaid_of("interest") if command.capitalise_arrears else 0
+    arrears = ahead.unpaid_of("principal") if command.capitalise_arrears else 0
+    principal = ahead.principal_not_due() + capitalised + arrears
+    instalments = command.instalments
+    if instalments is None and moratorium and command.moratorium_extends_tenure:
+        instalments = len(ahead.rows) - ahead.due_rows
+    new_schedule = reamortise(
+        loan,
+        ahead,
+        effective_on=command.effective_on,
+        principal=principal,
+        reason="restructure",
+        instalments=instalments,
+        instalment_paise=command.instalment_paise,
+        annual_rate_percent=command.annual_rate_percent,
+        **moratorium,
+    )
+    yield e.Restructured(
+        effective_on=command.effective_on.isoformat(),
+        changes=changes,
+        principal_paise=principal,
+        capitalised_paise=capitalised,
+        reason=command.reason,
+        command_id=command.command_id,
+        scheme=command.scheme,
+        downgraded=command.hardship and not command.scheme,
+    )
+    yield new_schedule
+    yield from follow(loan, "the loan was restructured", now, rules)
+
+
+def asked_for(command: c.Restructure) -> dict[str, Any]:
+    """What changes; empty when nothing does."""
+    changes: dict[str, Any] = {
+        name: value
+        for name, value in (
+            ("instalments", command.instalments),
+            ("instalment_paise", command.instalment_paise),
+            ("annual_rate_percent", command.annual_rate_percent),
+            ("moratorium_instalments", command.moratorium_instalments or None),
+        )
+        if value is not None
+    }
+    if command.moratorium_instalments:
+        changes["moratorium_interest"] = command.moratorium_interest
+        changes["moratorium_extends_tenure"] = command.moratorium_extends_tenure
+    return (
+        {**changes, "capitalise_arrears": command.capitalise_arrears} if changes or command.capitalise_arrears else {}
+    )
+
+
+def loan_on(loan: Loan, effective_on: date, now: datetime) -> Loan:
+    """The loan as it will stand when a change takes effect: today or later, and before its last instalment is due."""
+    if effective_on < ist_day(now):
+        raise Refused(Refusal.effective_date_not_ahead, "/effective_on", effective_on=effective_on)
+    ahead = on_day(loan, effective_on)
+    if ahead.next_row is None:
+        raise Refused(Refusal.nothing_to_change, "/effective_on", instalments_left=0)
+    return ahead
+
+
+def grant_relief(loan: Loan, command: c.GrantRelief, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Of the instalments due after a day, the next few ask for interest only, or for nothing.
+
+    The new rows are worked out from the last due day, so that no interest is lost or counted twice.
+    """
+    once(loan, command.command_id)
+    live(loan)
+    if command.kind == "payment-holiday" and command.interest == "pay":
+        raise Refused(Refusal.holiday_asks_for_nothing, "/interest", interest=command.interest)
+    ahead = loan_on(loan, command.effective_on, now)
+    left = len(ahead.rows) - ahead.due_rows
+    if not command.extends_tenure and command.instalments >= left:
+        raise Refused(Refusal.relief_leaves_no_instalment, "/instalments", instalments_left=left)
+    since = ahead.accrual_from
+    assert since is not None  # a live loan accrues
+    new_schedule = reamortise(
+        loan,
+        ahead,
+        effective_on=since,
+        principal=ahead.principal_not_due(),
+        reason="relief",
+        moratorium_instalments=command.instalments,
+        moratorium_interest=command.interest,
+        moratorium_extends_tenure=command.extends_tenure,
+    )
+    yield e.ReliefGranted(
+        effective_on=command.effective_on.isoformat(),
+        kind=command.kind,
+        instalments=command.instalments,
+        interest=command.interest,
+        extends_tenure=command.extends_tenure,
+        reason=command.reason,
+        command_id=command.command_id,
+    )
+    yield new_schedule
+    yield from follow(loan, "relief was granted", now, rules)

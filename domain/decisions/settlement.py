@@ -1,0 +1,90 @@
+"""One-time settlement: less for all, if it comes in time; the difference is given up (servicing rule 18)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+from domain import commands as c
+from domain import events as e
+from domain.calendar import ist_day
+from domain.decisions.debits import fall_due
+from domain.decisions.downstream import withdraw
+from domain.decisions.preclosure import quote_total
+from domain.decisions.rules import Rules
+from domain.decisions.upkeep import live, once
+from domain.events import LoanEvent
+from domain.loan import Loan, Row
+from domain.refusals import Refusal, Refused
+
+
+def agree(loan: Loan, command: c.Settle, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Agree on an amount and a day. Until then nothing is debited; all money that comes counts towards it."""
+    once(loan, command.command_id)
+    live(loan)
+    today = ist_day(now)
+    pay_by = command.pay_by or today + timedelta(days=rules.product_of(loan).settlement_valid_days)
+    outstanding = quote_total(loan, today, rules)
+    if command.amount_paise <= 0:
+        raise Refused(Refusal.amount_must_be_positive, "/amount_paise", amount_paise=command.amount_paise)
+    if command.amount_paise >= outstanding:
+        raise Refused(
+            Refusal.settlement_gives_up_nothing,
+            "/amount_paise",
+            amount_paise=command.amount_paise,
+            outstanding_paise=outstanding,
+        )
+    if pay_by < today:
+        raise Refused(Refusal.effective_date_not_ahead, "/pay_by", pay_by=pay_by)
+    yield e.SettlementAgreed(
+        amount_paise=command.amount_paise,
+        pay_by=pay_by.isoformat(),
+        outstanding_paise=outstanding,
+        reason=command.reason,
+        command_id=command.command_id,
+    )
+    yield from withdraw(loan, "a settlement was agreed")
+
+
+def is_met(loan: Loan) -> bool:
+    """Whether the agreed amount is in."""
+    return loan.settlement is not None and loan.settlement["received_paise"] >= loan.settlement["amount_paise"]
+
+
+def complete(loan: Loan, now: datetime) -> Iterator[LoanEvent]:
+    """All that is left is brought forward to one row, the money settles what it can, and the rest is given up."""
+    assert loan.settlement is not None
+    today = ist_day(now)
+    row = loan.next_row
+    if row is not None and loan.principal_not_due():
+        not_due = loan.principal_not_due()
+        last = Row(row.number, today, 0, not_due, not_due, 0, 0, not_due, 0)
+        yield e.EmiScheduled(
+            schedule_version=loan.schedule_version + 1,
+            reason="settlement",
+            effective_on=today.isoformat(),
+            instalment_paise=last.total,
+            apr_percent=loan.apr_percent,
+            rows=[last.dump()],
+            terms=loan.terms,
+            first_number=row.number + 1,  # no row of these terms: nothing of a moratorium waits
+        )
+        yield from fall_due(loan, last)
+    yield e.Settled(
+        on=today.isoformat(),
+        received_paise=loan.settlement["received_paise"],
+        principal_paise=loan.principal_paise,
+        interest_paise=loan.unpaid_of("interest"),
+        charges_paise=loan.unpaid_of("fee", "charge", "penal"),
+    )
+
+
+def lapse(loan: Loan) -> Iterator[LoanEvent]:
+    """The day has passed: all is owed again, and debits go on with the next instalment."""
+    assert loan.settlement is not None
+    yield e.SettlementLapsed(pay_by=loan.settlement["pay_by"], received_paise=loan.settlement["received_paise"])
+
+
+def lapses_on(loan: Loan) -> date | None:
+    """The last day of an agreement that is open."""
+    return date.fromisoformat(loan.settlement["pay_by"]) if loan.settlement is not None else None
