@@ -94,11 +94,12 @@ class _Annuity:
 
 def _in_units(exact: Decimal, mode: RoundingMode, unit: Paise = 1) -> Paise:
     """34 digits carry a few that are noise; "up" must not mistake them for a fraction of a paisa."""
-    return round_to_unit(exact.quantize(_NOISE), mode, unit)
+    return round_to_unit(exact if exact.adjusted() > _NO_NOISE_ABOVE else exact.quantize(_NOISE), mode, unit)
 
 
 _ONE: Final = Decimal(1)
 _NOISE: Final = Decimal("1e-9")
+_NO_NOISE_ABOVE: Final = 20  # digits: steps without an end, soon refused
 _NOT_TO_ITS_UNIT: Final = "the instalment is to the nearest paisa: its own unit leaves no proper last row"
 _SHARED_TO_THE_PAISA: Final = "the interest is shared to the paisa: its own unit leaves less than none for the last row"
 _RELEVELLED: Final = (

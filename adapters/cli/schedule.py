@@ -48,7 +48,7 @@ def schedule(file: FileOrStdin = "-", /, *, product: str | None = None, table: b
         return _complain(f"cannot read {file}: {error.strerror}", status=2)
     try:
         asked = json.loads(text, parse_float=Decimal)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return _complain(f"this is not JSON: {error}")
     many = isinstance(asked, list)
     items = cast("list[Any]", asked) if many else [asked]

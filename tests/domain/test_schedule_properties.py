@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from domain.calendar import DayCount
 from domain.periods import NO_HOLIDAYS
 from domain.schedule import Row, Schedule, accrued_in_row, build_schedule
-from domain.terms import Terms, TermsError
+from domain.terms import BrokenPeriod, MoratoriumInterest, Terms, TermsError
 
 FREQUENCIES: list[Any] = [
     *["monthly"] * 3,
@@ -248,3 +248,44 @@ def test_terms_are_a_schedule_or_a_refusal_that_names_a_field(junk: dict[str, An
         assert refused.field.split("/")[1] in Terms.__dataclass_fields__  # noqa: PT017
     else:
         assert schedule.rows[-1].closing_paise == 0
+
+
+EXTREMES: dict[str, list[Any]] = {
+    "principal_paise": [1, 2, 3_660, 10**5, 10**15],
+    "annual_rate_percent": ["0", "0.01", "12", "360", "1000"],
+    "instalments": [1, 2, 30, 480, 3_660],
+    "frequency": ["daily", "monthly", "yearly", {"every": 366, "unit": "days"}, {"every": 300, "unit": "months"}],
+    "interest_method": METHODS,
+    "day_count": list(get_args(DayCount)),
+    "first_due_on": ["2026-02-01", "2026-03-31", "2037-01-31", "2199-12-31"],
+    "rounding_mode": ["half_up", "up"],
+    "instalment_rounding_paise": [1, 100, 10**6],
+    "amount_rounding_paise": [1, 10**4],
+    "level_last_instalment": [False, True],
+    "broken_period": list(get_args(BrokenPeriod)),
+    "moratorium_instalments": [0, 0, 1, 29],
+    "moratorium_interest": list(get_args(MoratoriumInterest)),
+    "step_percent": ["0.5", "99.9", "100"],
+    "step_every": [1, 12],
+    "balloon_paise": [1, 10**14],
+    "tranches": [[], [], [{"on": "2026-06-30", "amount_paise": 10**15}]],
+    "apr_method": ["nominal", "xirr"],
+}
+
+
+@settings(max_examples=max(300, settings().max_examples), deadline=None)
+@given(st.fixed_dictionaries({name: st.sampled_from(values) for name, values in EXTREMES.items()}))
+def test_the_most_extreme_terms_are_a_schedule_in_64_bits_or_a_refusal(extreme: dict[str, Any]) -> None:
+    try:
+        schedule = build_schedule(Terms.parse({**extreme, "disburse_on": "2026-01-31"}))
+    except TermsError as refused:
+        assert refused.field.split("/")[1] in Terms.__dataclass_fields__  # noqa: PT017
+    else:
+        assert all(
+            -(2**63) < amount < 2**63
+            for row in schedule.rows
+            for amount in row.to_dict().values()
+            if type(amount) is int
+        )
+        assert min(min(row.principal_paise, row.interest_paise) for row in schedule.rows) >= 0
+        assert schedule.total_interest_paise < 2**63
