@@ -19,7 +19,7 @@ from domain.decisions.month_end import close_month
 from domain.decisions.rules import Rules
 from domain.decisions.standing import delinquency, instruct_refund
 from domain.events import LoanEvent, PerformanceRestored
-from domain.law.debits import outside_peak
+from domain.law.debits import notice_hours, outside_peak
 from domain.loan import Loan
 from domain.product import Product
 
@@ -97,11 +97,12 @@ def may_debit(loan: Loan, product: Product) -> bool:
 
 
 def debits(loan: Loan, product: Product) -> Iterator[Task]:
-    """Attempts to come, for what is unpaid and not asked for already; each told so long before as the rail demands."""
+    """Attempts to come, for what is unpaid and not asked for already; each told as long before as the law demands of the
+    rail (the product's own notice goes ahead of the due day alone)."""
     if not may_debit(loan, product):
         return
     rail = loan.mandate.get("rail", "")
-    hours = product.notice_hours.get(rail, 0)
+    hours = notice_hours(rail, ist_day(loan.known_at)).value
     for number, chance in loan.opportunities.items():
         if amount_to_ask(loan, number) == 0:
             continue

@@ -17,6 +17,7 @@ from domain.events import (
     EmiScheduled,
     InstalmentDue,
     PaymentReceived,
+    ReceiptReversed,
     Restructured,
     WrittenOff,
 )
@@ -55,8 +56,10 @@ def test_a_longer_tenure_lowers_the_instalment() -> None:
             capitalised_paise=0,
             reason="lost his job",
             command_id="R-1",
+            downgraded=True,
         ),
         a(EmiScheduled, schedule_version=2, reason="restructure", effective_on="5 Feb"),
+        a(DelinquencyChanged, classification="NPA", because="restructured", dpd=0),
     )
     rows = story.the_loan.rows
     assert len(rows) == 1 + 36
@@ -151,7 +154,7 @@ def test_only_a_live_loan_is_restructured_and_once() -> None:
 def test_an_instalment_above_the_mandates_limit_asks_for_a_new_mandate() -> None:
     story = given(a_loan(mandate={**MANDATE, "max_amount_paise": rupees("5,000")}))
     story.when(on("20 Jan"), restructure("20 Jan", instalments=6)).then(
-        a(Restructured), a(EmiScheduled), a(CaseOpened, kind="mandate-limit")
+        a(Restructured), a(EmiScheduled), a(CaseOpened, kind="mandate-limit"), a(DelinquencyChanged)
     )
 
 
@@ -269,7 +272,8 @@ def test_money_after_the_write_off_is_a_recovery() -> None:
     story = given(a_loan_in_arrears(dpd=45)).when(on("22 Mar"), asked(WriteOff, reason="cannot be found"))
     story.when(on("1 Apr"), payment("700")).then(a(PaymentReceived, lines=lines(("recovery", "700"))))
     story.and_the_loan(received="700", state="written_off")
-    story.when(on("2 Apr"), taken_back("P-1")).refused(Refusal.reversal_needs_a_person)
+    story.when(on("2 Apr"), taken_back("P-1")).then(a(ReceiptReversed, lines=lines(("recovery", "-700"))))
+    story.and_the_loan(received="0", state="written_off")
 
 
 def test_a_debit_in_flight_at_the_write_off_still_counts() -> None:

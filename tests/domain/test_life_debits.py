@@ -17,9 +17,11 @@ from domain.events import (
     DebitOutcomeOverdue,
     DebitPending,
     DebitSucceeded,
+    DebitWithdrawn,
     DelinquencyChanged,
     ExcessApplied,
     InstalmentDue,
+    MandateCancelInstructed,
     MandateChanged,
     PaymentReceived,
     RefundInstructed,
@@ -464,7 +466,12 @@ def test_a_debit_that_is_reversed_is_asked_for_again() -> None:
 
 def test_a_debit_that_succeeds_after_closure_is_refunded() -> None:
     story = given(a_loan_at_its_last_row(mandate={**MANDATE, "max_amount_paise": rupees("2,00,000")}))
-    story.when(on("5 Feb 09:00"), payment("1,01,500")).then(a(PaymentReceived), a(Closed, refund_paise=0))
+    story.when(on("5 Feb 09:00"), payment("1,01,500")).then(
+        a(PaymentReceived),
+        a(Closed, refund_paise=0),
+        a(DebitWithdrawn, instruction_id="LN-1:1:1"),
+        a(MandateCancelInstructed, mandate_id="M-1"),
+    )
     story.when(on("5 Feb 15:00"), debit_succeeded()).then(
         a(DebitSucceeded, lines=lines(("refund", "1,01,500"))),
         a(RefundInstructed, instruction_id="LN-1:refund:1", amount_paise="1,01,500"),

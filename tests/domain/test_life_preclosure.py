@@ -17,7 +17,10 @@ from domain.events import (
     PaymentReceived,
     PreclosureQuoted,
     PrincipalPrepaid,
+    Recast,
+    ReceiptReversed,
     RefundInstructed,
+    Reopened,
 )
 from domain.refusals import Refusal
 from tests.examples import EMI, a_closed_loan, a_loan, a_loan_in_arrears, a_loan_paid_out_by_us, a_loan_without_mandate
@@ -136,9 +139,14 @@ def test_a_fee_that_waits_for_a_later_row_survives_a_new_schedule() -> None:
     assert [row.fee for row in story.the_loan.rows[:4]] == [0, 0, rupees("1,180"), 0]
 
 
-def test_a_part_prepayment_cannot_be_taken_back_without_a_person() -> None:
+def test_a_part_prepayment_that_is_taken_back_had_never_been() -> None:
+    before = given(a_loan_without_mandate()).when(on("22 Jan")).the_loan
     story = given(a_loan_without_mandate()).when(on("20 Jan"), payment("40,000", intent="part-prepayment"))
-    story.when(on("22 Jan"), taken_back("P-1")).refused(Refusal.reversal_needs_a_person)
+    story.when(on("22 Jan"), taken_back("P-1")).then(
+        a(ReceiptReversed, lines=lines(("prepayment", "-40,000"))), a(Recast, principal_paise="1,00,000")
+    )
+    assert (story.the_loan.rows, story.the_loan.terms) == (before.rows, before.terms)
+    story.and_the_loan(principal="1,00,000", received="0")
 
 
 # --- Quotes --------------------------------------------------------------------------------------------------
@@ -251,11 +259,14 @@ def test_the_last_debit_of_a_preclosed_loan_is_refunded_and_none_follows() -> No
     assert len(story.all(DebitAttempted)) == 1
 
 
-def test_money_that_preclosed_a_loan_is_not_taken_back_without_a_person() -> None:
+def test_a_loan_whose_preclosing_money_is_taken_back_goes_on_as_if_it_had_never_come() -> None:
+    before = given(a_loan_without_mandate()).when(on("25 Jan")).the_loan
     story = given(a_loan_without_mandate()).when(on("20 Jan"))
     quoted = a_quote(story)
     story.when(on("20 Jan"), payment(str(quoted.total_paise / 100), intent="preclosure"))
-    story.when(on("25 Jan"), taken_back("P-1")).refused(Refusal.reversal_needs_a_person)
+    story.when(on("25 Jan"), taken_back("P-1")).then(a(ReceiptReversed), a(Reopened), a(Recast))
+    assert story.the_loan.rows == before.rows
+    story.and_the_loan(state="active", principal="1,00,000", charges="0", payable="0")
 
 
 def test_a_quote_holds_until_its_last_day_and_not_a_day_longer() -> None:
