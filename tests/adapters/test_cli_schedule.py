@@ -85,40 +85,41 @@ def test_every_contradiction_is_named_too() -> None:
 TWO_WHEELER: dict[str, Any] = {"product": "two-wheeler-loan", "terms": TERMS}
 
 
-def method_of(answer: subprocess.CompletedProcess[str]) -> str:
+def methods_of(answer: subprocess.CompletedProcess[str]) -> list[str]:
     """Told by the rows: flat interest is the same in each."""
     assert answer.returncode == 0, answer.stderr
-    made = json.loads(answer.stdout)
-    return "flat" if len({row["interest_paise"] for row in made["rows"]}) == 1 else "reducing"
+    interests = [{row["interest_paise"] for row in made["rows"]} for made in json.loads(answer.stdout)]
+    return ["flat" if len(each) == 1 else "reducing" for each in interests]
 
 
 def test_a_products_defaults_hold_where_the_terms_say_nothing() -> None:
-    assert method_of(qist("schedule", stdin=TERMS)) == "reducing"
-    assert method_of(qist("schedule", "--product", "two-wheeler-loan", stdin=TERMS)) == "flat"
-    assert method_of(qist("schedule", stdin=TWO_WHEELER)) == "flat"
-    assert method_of(qist("schedule", stdin={**TERMS, "product": "two-wheeler-loan"})) == "flat"
     own = {**TERMS, "interest_method": "reducing"}
-    assert method_of(qist("schedule", "--product", "two-wheeler-loan", stdin=own)) == "reducing"
+    beside = {**TERMS, "product": "two-wheeler-loan"}
+    assert methods_of(qist("schedule", stdin=[TERMS, TWO_WHEELER, beside])) == ["reducing", "flat", "flat"]
+    assert methods_of(qist("schedule", "--product", "two-wheeler-loan", stdin=[TERMS, own])) == ["flat", "reducing"]
 
 
 def test_a_disbursal_request_is_as_good_as_its_terms() -> None:
     request = {"loan_id": "LN-1", "borrower": {"borrower_id": "B-1"}, **TWO_WHEELER, "payout": {"rail": "auto"}}
-    assert qist("schedule", stdin=request).stdout == qist("schedule", stdin=TWO_WHEELER).stdout
     # Its own product counts, not the one for terms that name none.
-    assert method_of(qist("schedule", "--product", "personal-loan", stdin=request)) == "flat"
+    answer = qist("schedule", "--product", "personal-loan", stdin=[request, TWO_WHEELER])
+    assert methods_of(answer) == ["flat", "flat"]
+    assert json.loads(answer.stdout)[0] == json.loads(answer.stdout)[1]
     wrong = qist("schedule", stdin={**request, "terms": {**TERMS, "instalments": 0}})
     assert wrong.stderr == "qist schedule: /terms/instalments: must be from 1 to 3660, not 0\n"
 
 
 def test_an_unknown_product_is_refused_naming_the_known_ones() -> None:
-    for answer in (
-        qist("schedule", "--product", "moped", stdin=TERMS),
-        qist("schedule", stdin={"product": "moped", "terms": TERMS}),
-    ):
-        assert (answer.returncode, answer.stdout) == (1, "")
-        assert answer.stderr.startswith("qist schedule: /product: there is no product 'moped', only ")
-        assert "two-wheeler-loan" in answer.stderr
-    assert "there is no product 7" in qist("schedule", stdin={"product": 7, "terms": TERMS}).stderr
+    asked = [TERMS, {"product": "bicycle", "terms": TERMS}, {"product": 7, "terms": TERMS}, TWO_WHEELER]
+    answer = qist("schedule", "--product", "moped", stdin=asked)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    told = answer.stderr.splitlines()
+    assert [line.split(", only ")[0] for line in told] == [
+        "qist schedule: terms 0: /product: there is no product 'moped'",
+        "qist schedule: terms 1: /product: there is no product 'bicycle'",
+        "qist schedule: terms 2: /product: there is no product 7",
+    ]
+    assert all("two-wheeler-loan" in line for line in told)
 
 
 # --- Tables ----------------------------------------------------------------------------------------------------
