@@ -223,6 +223,7 @@ class Loan(BaseAggregate[str]):
         loan.outcomes = {}
         loan.opportunities = {}
         loan.attempts = {}
+        loan.rail_attempts = {}
         loan.notified = {}
         loan.notified_at = {}
         loan.bounced = set()
@@ -328,6 +329,8 @@ class Loan(BaseAggregate[str]):
     """Answered instructions: `succeeded:AMOUNT` or `failed:CODE`."""
     opportunities: dict[int, Opportunity]
     attempts: dict[int, int]
+    rail_attempts: dict[str, int]
+    """`instalment:rail` -> attempts of the instalment that went by that rail (servicing rule 35)."""
     notified: dict[int, int]
     """Instalment -> the attempt that the borrower was told of last..."""
     notified_at: dict[int, datetime]
@@ -718,6 +721,8 @@ class Loan(BaseAggregate[str]):
 
     def on_attempted(self, event: e.DebitAttempted) -> None:
         self.attempts[event.number] = event.attempt
+        by_rail = f"{event.number}:{event.rail}"
+        self.rail_attempts[by_rail] = self.rail_attempts.get(by_rail, 0) + 1
         self.opportunities.pop(event.number, None)
         self.in_flight[event.instruction_id] = InFlight(
             event.number, event.attempt, event.amount_paise, event.timestamp

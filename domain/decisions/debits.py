@@ -18,7 +18,7 @@ from domain.decisions.upkeep import shown
 from domain.events import LoanEvent
 from domain.failures import SOFT, Diagnosis
 from domain.loan import Loan, Row
-from domain.policies.retry import GiveUp, next_attempt
+from domain.policies.retry import GiveUp, Tried, next_attempt
 from domain.refusals import Refusal, Refused, Repeated
 from domain.terms import Terms
 
@@ -318,12 +318,14 @@ def bounce_charge(loan: Loan, number: int, code: str, now: datetime, rules: Rule
 def what_next(
     loan: Loan, number: int, attempt: int, diagnosis: Diagnosis, now: datetime, rules: Rules
 ) -> Iterator[LoanEvent]:
-    """Record when the debit is tried again, or that a person takes over; nothing where nothing is owed any more."""
-    if loan.payable_paise() == 0:
+    """Record when the debit is tried again, or that a person takes over; nothing where nothing is owed any more, or
+    where the product asks for no debits."""
+    product = rules.product_of(loan)
+    if loan.payable_paise() == 0 or not product.debits_automatic:
         return
-    decision = next_attempt(
-        rules.product_of(loan), diagnosis, attempt, row_of(loan, number).due_on, loan.salary_day, now
-    )
+    rail = loan.mandate.get("rail", "")
+    tried = Tried(attempt, rail, loan.rail_attempts.get(f"{number}:{rail}", 0))
+    decision = next_attempt(product, diagnosis, tried, row_of(loan, number).due_on, loan.salary_day, now)
     if not isinstance(decision, GiveUp):
         yield e.RetryScheduled(
             number=number,

@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 
 from domain.calendar import IST, ist_day
 from domain.failures import HARD, TECHNICAL, Diagnosis
+from domain.law.debits import attempts_allowed
 from domain.product import Product
 
 SALARY_WITHIN_DAYS = 10
@@ -44,21 +45,46 @@ class GiveUp:
     next_step: str
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How often an instalment was debited: in all (0 = never), and on the rail that would be used next."""
+
+    attempts: int
+    rail: str = ""
+    on_rail: int = 0
+
+
 def next_attempt(
-    product: Product, diagnosis: Diagnosis, attempt: int, due_on: date, salary_day: int, now: datetime
+    product: Product, diagnosis: Diagnosis, tried: Tried, due_on: date, salary_day: int, now: datetime
 ) -> RetryAt | GiveUp:
-    """After `attempt` (1 = the first presentation) failed with `diagnosis`: when next, or why not."""
+    """After so many tries, the last of which failed with `diagnosis`: when next, or why not."""
     if diagnosis.failure_class == HARD:
         return GiveUp(f"hard failure {diagnosis.code}: {diagnosis.meaning}", diagnosis.action)
-    if attempt >= product.max_attempts:
-        return GiveUp(f"{attempt} attempts made, the product allows {product.max_attempts}", "contact_borrower")
+    limit = limit_reached(product, tried, ist_day(now))
+    if limit:
+        return GiveUp(limit, "contact_borrower")
+    last_day = due_on + timedelta(days=product.window_days)
     if diagnosis.failure_class == TECHNICAL:
-        chosen = after_outage(product, diagnosis, attempt, now)
+        chosen = after_outage(product, diagnosis, tried.attempts, now)
     else:
-        chosen = when_money_is_likely(product, diagnosis, attempt, salary_day, now)
-    if ist_day(chosen.at) > due_on + timedelta(days=product.window_days):
+        chosen = when_money_is_likely(product, diagnosis, tried.attempts, salary_day, now, last_day)
+    if ist_day(chosen.at) > last_day:
         return GiveUp(f"the window of {product.window_days} days after the due day is over", "contact_borrower")
     return chosen
+
+
+def limit_reached(product: Product, tried: Tried, on: date) -> str:
+    """Which limit allows no further attempt, in words: the product's, the product's for the rail, or the law's for the
+    rail (servicing rule 35); empty when none is reached."""
+    by_law, rule = attempts_allowed(tried.rail, on)
+    for made, most, whose in (
+        (tried.attempts, product.max_attempts, "the product"),
+        (tried.on_rail, product.rail_attempts.get(tried.rail), f"the product for {tried.rail}"),
+        (tried.on_rail, by_law, rule),
+    ):
+        if most is not None and made >= most:
+            return f"{made} attempts made, {whose} allows {most}"
+    return ""
 
 
 def after_outage(product: Product, diagnosis: Diagnosis, attempt: int, now: datetime) -> RetryAt:
@@ -68,15 +94,21 @@ def after_outage(product: Product, diagnosis: Diagnosis, attempt: int, now: date
 
 
 def when_money_is_likely(
-    product: Product, diagnosis: Diagnosis, attempt: int, salary_day: int, now: datetime
+    product: Product, diagnosis: Diagnosis, attempt: int, salary_day: int, now: datetime, last_day: date
 ) -> RetryAt:
-    """No funds today: the salary day if it is near, else the product's wait."""
+    """No funds today: the salary day if it is near and still in the window, else the product's wait."""
     today = ist_day(now)
     days = step(product.soft_retry_after_days, attempt)
     waited = datetime.combine(today + timedelta(days=days), product.debit_at, IST)
     payday = next_payday(today, salary_day) if salary_day else None
     if payday is None or (payday - today).days > SALARY_WITHIN_DAYS:
         return RetryAt(waited, f"no funds ({diagnosis.code}): again after {days} days")
+    if payday > last_day:
+        too_late = Moment(
+            datetime.combine(payday, product.debit_at, IST),
+            f"salary day {salary_day} is after {last_day}, the window's last day",
+        )
+        return RetryAt(waited, f"no funds ({diagnosis.code}): again after {days} days", (too_late,))
     return RetryAt(
         datetime.combine(payday, product.debit_at, IST),
         f"no funds ({diagnosis.code}): salary day {salary_day} is {(payday - today).days} days away",
