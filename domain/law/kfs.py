@@ -191,23 +191,34 @@ def contingent_charges_of(product: Product) -> tuple[ContingentCharge, ...]:
             gst_percent=charge.gst_percent,
         )
         for charge in product.charges.values()
+        if charge.amount_paise or charge.kind != "penal"
     ]
-    if product.preclosure_percent:
-        listed.append(
-            ContingentCharge(
-                kind="preclosure",
-                when="on paying early, where the law does not bar it",
-                percent=product.preclosure_percent,
-                percent_of="the principal paid early",
-                gst_percent=product.preclosure_gst_percent,
-            )
-        )
+    by_percent = (
+        (
+            "penal",
+            product.penal_percent,
+            "a year, for each day, of principal and interest that are overdue",
+            Decimal(0),
+        ),
+        ("preclosure", product.preclosure_percent, PAID_EARLY, product.preclosure_gst_percent),
+        ("prepayment", product.prepayment_percent, PAID_EARLY, product.prepayment_gst_percent),
+    )
+    listed += [
+        ContingentCharge(kind=kind, when=_WHEN[kind], percent=percent, percent_of=of, gst_percent=gst)
+        for kind, percent, of, gst in by_percent
+        if percent
+    ]
     return tuple(listed)
+
+
+PAID_EARLY: Final = "the principal paid early"
 
 
 _WHEN: Final[Mapping[str, str]] = {
     "bounce": "a debit is returned for want of funds",
     "penal": "an instalment is not paid when due",
+    "preclosure": "on closing the loan early, where the law does not bar it",
+    "prepayment": "on paying a part early, where the law does not bar it",
     "visit": "a visit is made for collection",
 }
 
