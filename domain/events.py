@@ -461,6 +461,8 @@ class Restructured(LoanEvent):
     scheme: str = ""
     """The named scheme under which the loan keeps its class; without one it is downgraded (servicing rule 22)."""
     downgraded: bool = False
+    dpd: str = "keep"
+    """`reset`: arrears that stay owed count as due since the restructuring."""
 
 
 @stored_as("loan.relief-granted.v1")

@@ -668,7 +668,11 @@ class Loan(BaseAggregate[str]):
         self.first_number = event.first_number
         if event.reason in ("booking", "disbursal"):
             self.base_terms = None if event.terms == self.booked_terms else event.terms
+        told = {row.number: row.total for row in self.rows[self.due_rows :]}
         self.rows[self.due_rows :] = [Row.load(row) for row in event.rows]
+        for row in self.rows[self.due_rows :]:
+            if row.number in self.notified and told.get(row.number) != row.total:
+                del self.notified[row.number]  # the borrower was told of another amount
         effective_on = date.fromisoformat(event.effective_on)
         if event.reason == "interest-by-day":
             return
@@ -806,6 +810,8 @@ class Loan(BaseAggregate[str]):
             for due in self.open_dues():
                 if due.kind == "principal":
                     due.amount = due.paid
+        if event.dpd == "reset":
+            self._due_since(date.fromisoformat(event.effective_on))
         self.settled_dues = 0
         if event.downgraded:
             self.restructured_on = date.fromisoformat(event.effective_on)
@@ -813,6 +819,12 @@ class Loan(BaseAggregate[str]):
             self.performance_from = None
         self._ask_no_more_than_is_owed()
         self._done(event.command_id)
+
+    def _due_since(self, day: date) -> None:
+        """Arrears count from a day on."""
+        for due in self.open_dues():
+            due.due_on = max(day, due.due_on)
+        self.dues.sort(key=self.place)
 
     def on_relief(self, event: e.ReliefGranted) -> None:
         asked = {

@@ -66,6 +66,7 @@ def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules)
         command_id=command.command_id,
         scheme=command.scheme,
         downgraded=command.hardship and not command.scheme,
+        dpd=product.restructuring_dpd,
     )
     yield new_schedule
     yield from follow(loan, "the loan was restructured", now, rules)
