@@ -273,7 +273,7 @@ def _least_provision(product: Product, name: AssetClass) -> tuple[Decimal, str]:
 def charge_misspelt(product: Product) -> Iterator[Problem]:
     """A charge that is all but called bounce or penal, and would never be levied by itself."""
     for kind in product.charges:
-        near = get_close_matches(kind, LEVIED_BY_RULE, n=1, cutoff=0.75)
+        near = get_close_matches(kind, LEVIED_BY_RULE, n=1, cutoff=3 / 4)
         if near and near[0] != kind:
             what = f"is levied by command alone, but looks like {near[0]}, which is levied by rule"
             yield Problem(f"charges.{kind}", what, f"Say charges.{near[0]}, or give it another name")

@@ -143,13 +143,13 @@ def _nearest(path: str, table: Sequence[Setting]) -> str:
         (last, {setting.attribute: setting.path for setting in table}),
     )
     for wrong, known in names:
-        if near := get_close_matches(wrong, known, n=1, cutoff=0.75):
+        if near := get_close_matches(wrong, known, n=1, cutoff=3 / 4):
             return f"Did you mean {known[near[0]]}?"
     return "Leave it out"
 
 
 def _nearest_table(path: str, tables: set[str]) -> str:
-    near = get_close_matches(path, sorted(tables), n=1, cutoff=0.6)
+    near = get_close_matches(path, sorted(tables), n=1)
     return f"Did you mean [{near[0]}]?" if near else "Leave it out"
 
 

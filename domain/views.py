@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 from domain.allocation import paid_days
 from domain.calendar import ist_day
+from domain.decisions import penal
 from domain.decisions.rules import Rules
-from domain.decisions.standing import days_past_due, last_day_end
+from domain.decisions.standing import ARREARS, NPA, days_past_due, last_day_end, still_npa
 from domain.decisions.terms_change import accrued_interest
+from domain.law.classification import asset_class
 from domain.loan import BY_CHARGE, Due, Loan, Row
 from domain.product import band
 
@@ -42,7 +44,15 @@ def unpaid(loan: Loan) -> Unpaid:
 
 def awaits_outcome(loan: Loan) -> bool:
     """A debit is out and unanswered and nothing was overdue before: neither success nor failure (servicing rule 34)."""
-    return not loan.threshold and any(not debit.overdue for debit in loan.in_flight.values())
+    return not loan.threshold and loan.awaits_outcome()
+
+
+def classified_because(loan: Loan, rules: Rules) -> str:
+    """Why a loan is NPA that is not so by its own days past due: `borrower` or `restructured`; else empty."""
+    if loan.classification != NPA or band(rules.product_of(loan).classes, loan.threshold) == NPA:
+        return ""
+    because = still_npa(loan, loan.oldest_due_on)
+    return "" if because == ARREARS else because
 
 
 def bucket_of(loan: Loan, rules: Rules) -> str:
@@ -75,6 +85,10 @@ def loan_summary(loan: Loan, as_of: datetime, rules: Rules) -> dict[str, Any]:
         "dpd": dpd,
         "bucket": band(product.buckets, dpd),
         "classification": loan.classification,
+        "classification_because": classified_because(loan, rules),
+        "asset_class": asset_class(loan.npa_since, ist_day(as_of)).value,
+        "npa_since": loan.npa_since.isoformat() if loan.npa_since else None,
+        "restructured_on": loan.restructured_on.isoformat() if loan.restructured_on else None,
         "outstanding": {
             "principal_paise": loan.principal_paise,
             "interest_due_paise": owed.interest,
@@ -85,6 +99,10 @@ def loan_summary(loan: Loan, as_of: datetime, rules: Rules) -> dict[str, Any]:
             "excess_paise": loan.excess_paise,
         },
         "payable_paise": owed.total,
+        "penal_accruing_paise": penal.earned(loan, last_day_end(as_of), product) if active else 0,
+        "accrued_booked_paise": loan.accrued_booked,
+        "provision_paise": loan.provision_paise,
+        "settlement": loan.settlement,
         "instalment_paise": loan.instalment_paise,
         "next_due_on": row.due_on.isoformat() if row else None,
         "next_due_paise": row.total if row else 0,

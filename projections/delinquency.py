@@ -10,7 +10,7 @@ from domain.decisions.rules import Rules
 from domain.decisions.standing import days_past_due, last_day_end
 from domain.events import LoanEvent
 from domain.loan import Loan
-from domain.views import awaits_outcome, bucket_of, unpaid
+from domain.views import awaits_outcome, bucket_of, classified_because, unpaid
 from projections.base import Outgoing, Recorded, Row, Table, Write
 
 MOVES: frozenset[type[LoanEvent]] = frozenset(
@@ -19,17 +19,23 @@ MOVES: frozenset[type[LoanEvent]] = frozenset(
         e.PayoutFailed,
         e.InstalmentDue,
         e.ExcessApplied,
+        e.RefundOwed,
         e.DebitAttempted,
         e.DebitSucceeded,
         e.DebitFailed,
         e.DebitOutcomeOverdue,
+        e.DebitWithdrawn,
         e.PaymentReceived,
         e.ReceiptReversed,
         e.ChargeLevied,
         e.ChargeWaived,
         e.Restructured,
+        e.Recast,
         e.DelinquencyChanged,
+        e.BorrowerStandingChanged,
+        e.PerformanceRestored,
         e.WrittenOff,
+        e.Settled,
         e.Closed,
         e.Reopened,
     }
@@ -53,6 +59,9 @@ LOANS = Table(
         ("awaiting_outcome", "boolean"),
         ("classification", "text"),
         ("bucket", "text"),
+        ("npa_since", "date"),
+        ("classification_because", "text"),
+        ("restructured_on", "date"),
         ("position", "bigint"),
         ("changed_at", "timestamptz"),
     ),
@@ -84,12 +93,14 @@ class Delinquency:
         " borrower_id text, product text, stage text, oldest_unpaid_due_on date, dpd integer,"
         " overdue_principal_paise bigint, overdue_interest_paise bigint, overdue_charges_paise bigint,"
         " overdue_paise bigint, excess_paise bigint, principal_paise bigint, classification text, bucket text,"
-        " changed_at timestamptz) LANGUAGE sql STABLE BEGIN ATOMIC SELECT l.partition, l.loan_id, l.borrower_id,"
+        " npa_since date, classification_because text, restructured_on date, changed_at timestamptz)"
+        " LANGUAGE sql STABLE BEGIN ATOMIC SELECT l.partition, l.loan_id, l.borrower_id,"
         " l.product, l.stage, l.oldest_unpaid_due_on,"
         " CASE WHEN l.awaiting_outcome THEN 0 ELSE {schema}.dpd(l.oldest_unpaid_due_on, standing.as_of) END,"
         " l.overdue_principal_paise, l.overdue_interest_paise, l.overdue_charges_paise,"
         " l.overdue_principal_paise + l.overdue_interest_paise + l.overdue_charges_paise, l.excess_paise,"
-        " l.principal_paise, l.classification, l.bucket, l.changed_at FROM {schema}.loans l; END",
+        " l.principal_paise, l.classification, l.bucket, l.npa_since, l.classification_because, l.restructured_on,"
+        " l.changed_at FROM {schema}.loans l; END",
         "CREATE FUNCTION {schema}.ageing(as_of date) RETURNS TABLE (bucket text, classification text, loans bigint,"
         " principal_paise bigint, overdue_paise bigint, dpd_max integer) LANGUAGE sql STABLE BEGIN ATOMIC"
         " SELECT s.bucket, s.classification, count(*), sum(s.principal_paise)::bigint, sum(s.overdue_paise)::bigint,"
@@ -157,6 +168,9 @@ def row_of(recorded: Recorded, loan: Loan, rules: Rules) -> Row:
         awaits_outcome(loan),
         loan.classification,
         bucket_of(loan, rules),
+        loan.npa_since,
+        classified_because(loan, rules),
+        loan.restructured_on,
         recorded.position,
         recorded.event.timestamp,
     )

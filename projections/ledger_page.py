@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 from domain import events as e
 from domain.events import LoanEvent
-from domain.loan import Due, Loan, Tranche
+from domain.loan import Due, Levied, Loan, Tranche
 from domain.money import format_rupees
 from projections.ledger import ACCOUNTS, BY_CODE, NO_POSTING, POSTINGS, post
 
 FEE = {"kind": "processing", "amount_paise": 2_000_00, "gst_paise": 360_00}
+BOUNCE: dict[str, Any] = {
+    "charge_id": "LN-1:charge:1",
+    "kind": "bounce",
+    "amount_paise": 500_00,
+    "gst_paise": 90_00,
+    "due_on": "2026-02-05",
+    "number": 1,
+    "through": "",
+    "by_person": False,
+}
 
 EXAMPLES: tuple[LoanEvent, ...] = (
     e.Disbursed(
@@ -83,7 +94,7 @@ EXAMPLES: tuple[LoanEvent, ...] = (
         number=1,
         reason="debit returned",
     ),
-    e.ChargeWaived(charge_id="LN-1:charge:1", paise=590_00, reason="goodwill"),
+    e.ChargeWaived(charge_id="LN-1:charge:1", paise=590_00, reason="goodwill", gst_paise=90_00),
     e.Restructured(
         effective_on="2026-06-01",
         changes={"instalments": 36},
@@ -106,7 +117,55 @@ EXAMPLES: tuple[LoanEvent, ...] = (
         charges_paise=590_00,
         reason="not traceable",
     ),
-    e.Closed(on="2028-01-05", kind="paid", refund_paise=250_00),
+    e.Settled(
+        on="2026-12-31",
+        received_paise=60_000_00,
+        principal_paise=30_000_00,
+        interest_paise=4_500_00,
+        charges_paise=590_00,
+    ),
+    e.Recast(
+        reason="P-2 counts from 2026-02-04",
+        value_on="2026-02-04",
+        schedule_version=2,
+        rows=[],
+        due_rows=1,
+        instalment_paise=4_993_00,
+        apr_percent="18.00",
+        terms={},
+        first_number=1,
+        schedule_reason="disbursal",
+        accrual_from="2026-02-05",
+        accrual_carried_paise=0,
+        held_paise=0,
+        capitalised_paise=0,
+        dues=[{"kind": "interest", "of": 1, "due_on": "2026-02-05", "amount_paise": 4_350_00, "paid_paise": 4_350_00}],
+        charges=[{**BOUNCE, "amount_paise": 0, "gst_paise": 0}],
+        principal_repaid=[],
+        prepaid_paise=5_650_00,
+        principal_paise=94_350_00,
+        excess_paise=0,
+        penal_upto="",
+        npa_since="",
+    ),
+    e.MonthClosed(
+        on="2026-02-28",
+        accrued_paise=1_150_00,
+        asset_class="standard",
+        provision_percent="0.40",
+        provision_paise=400_00,
+    ),
+    e.RefundOwed(paise=250_00, reason="asked for"),
+    e.CompensationOwed(
+        kind="papers", reference="LN-1", days=2, paise=10_000_00, rule="papers within 30 days", on="2028-02-06"
+    ),
+    e.Closed(
+        on="2028-01-05",
+        kind="cancelled",
+        refund_paise=250_00,
+        fees_returned_paise=2_360_00,
+        fees_returned_gst_paise=360_00,
+    ),
     e.RefundSettled(instruction_id="LN-1:refund:1", amount_paise=250_00, value_on="2028-01-06", reference="UTR-9"),
     e.RefundFailed(instruction_id="LN-1:refund:1", amount_paise=250_00, code="R02", reason="closed", returned=True),
 )
@@ -178,9 +237,14 @@ def without_entries() -> Iterator[str]:
 
 
 def an_example_loan() -> Loan:
-    """As far as postings look at it: what was kept back from its payout, and one unpaid interest due."""
+    """As far as postings look at it: what was kept back from its payout, what the last month's end booked, an unpaid
+    interest due, a bounce charge, and money held."""
     loan = Loan.shell("LN-1")
     loan.deductions = [FEE]
     loan.tranches = [Tranche(date(2026, 1, 5), 1_00_000_00)]
-    loan.dues = [Due("interest", 1, date(2026, 2, 5), 0, 4_500_00)]
+    due_on = date(2026, 2, 5)
+    loan.dues = [Due("interest", 1, due_on, 0, 4_500_00), Due("charge", BOUNCE["charge_id"], due_on, 1, 590_00)]
+    loan.levied = {BOUNCE["charge_id"]: Levied("bounce", 500_00, 90_00, due_on, 1)}
+    loan.principal_paise, loan.excess_paise = 1_00_000_00, 10_000_00
+    loan.accrued_booked, loan.provision_paise = 1_000_00, 300_00
     return loan

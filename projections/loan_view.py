@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from domain.decisions.rules import Rules
-from domain.loan import Loan
-from domain.views import awaits_outcome, bucket_of, unpaid
-from projections.base import Outgoing, Recorded, Row, Table, Write
+from domain.law.classification import asset_class
+from domain.loan import Loan, as_day
+from domain.views import awaits_outcome, bucket_of, classified_because, unpaid
+from projections.base import Outgoing, Recorded, Row, Table, Write, booked_on
 
 LOANS = Table(
     "loans",
@@ -46,12 +47,22 @@ LOANS = Table(
         ("awaiting_outcome", "boolean"),
         ("classification", "text"),
         ("bucket", "text"),
+        ("asset_class", "text"),  # as of the last event; it ages, and each month's end is an event
+        ("npa_since", "date"),
+        ("classification_because", "text"),
+        ("restructured_on", "date"),
+        ("settlement_paise", "bigint"),
+        ("settlement_pay_by", "date"),
+        ("accrued_booked_paise", "bigint"),
+        ("provision_paise", "bigint"),
         ("mandate_id", "text"),
         ("mandate_status", "text"),
         ("mandate_rail", "text"),
         ("bank", "text"),
         ("paused_until", "date"),
         ("cases", "integer"),
+        ("open_cases", "integer"),
+        ("open_grievances", "integer"),
         ("version", "integer"),
         ("last_event", "text"),
         ("last_event_at", "timestamptz"),
@@ -147,12 +158,22 @@ def row_of(recorded: Recorded, loan: Loan, rules: Rules) -> Row:
         awaits_outcome(loan),
         loan.classification,
         bucket_of(loan, rules),
+        asset_class(loan.npa_since, booked_on(recorded.event)).value,
+        loan.npa_since,
+        classified_because(loan, rules),
+        loan.restructured_on,
+        loan.settlement["amount_paise"] if loan.settlement else 0,
+        as_day(loan.settlement["pay_by"]) if loan.settlement else None,
+        loan.accrued_booked,
+        loan.provision_paise,
         mandate.get("mandate_id", ""),
         mandate.get("status", ""),
         mandate.get("rail", ""),
         mandate.get("bank", ""),
         loan.paused_until,
         loan.cases,
+        len(loan.open_cases),
+        len(loan.grievances),
         recorded.version,
         recorded.event.TOPIC,
         recorded.event.timestamp,
