@@ -153,8 +153,11 @@ def _annuity_plan(terms: Terms, stretch: Stretch, weights: Sequence[Decimal], ta
 
 
 def _ensure_steps_cover_interest(terms: Terms, stretch: Stretch, instalment: Decimal) -> None:
-    """Rule 27. Where the lowest step covers its first row, all do: the balance falls, the instalment rises."""
-    if terms.interest_method in _STEPS and instalment < stretch.regular_interest:
+    """Rule 27. Where the lowest step covers its first row, all do: the balance falls, the instalment rises.
+
+    Steps down begin high; where a long first row is more than theirs, they are mended as a level instalment is.
+    """
+    if terms.interest_method == "step_up" and instalment < stretch.regular_interest:
         interest = rounded(terms, stretch.regular_interest)
         message = f"leaves an instalment of {int(instalment)} paise, below its row's interest of {interest} paise"
         raise TermsError("/step_percent", message)

@@ -631,6 +631,21 @@ def test_a_step_up_that_begins_below_the_interest_is_refused() -> None:
     assert refused.value.field == "/step_percent"
 
 
+def test_steps_down_are_mended_where_a_long_first_row_bears_more_than_they_begin_with() -> None:
+    schedule = scheduled(
+        interest_method="step_down",
+        step_percent="7.5",
+        step_every=3,
+        annual_rate_percent="60",
+        instalments=240,
+        first_due_on="2026-05-05",
+        broken_period="spread",
+    )
+    assert schedule.rows[0].principal_paise == 0
+    assert schedule.notes[0].startswith("the instalment is computed anew in every row")
+    assert schedule.rows[-1].closing_paise == 0
+
+
 def test_mended_flat_interest_says_so() -> None:
     # Rs. 278 and 24 paise of interest over 60 rows, to the rupee: 5 each would leave less than nothing.
     schedule = scheduled(
