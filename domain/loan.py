@@ -475,7 +475,7 @@ class Loan(BaseAggregate[str]):
     @property
     def settles_by_sum(self) -> bool:
         """Whether what is paid depends on the sum of the money alone: the order of dues is total and never changes."""
-        return self.waterfall_by == "instalment" and not self.npa_order
+        return self.waterfall_by == "instalment" and self.npa_order in ([], self.usual_order)
 
     def has_tranches_to_come(self) -> bool:
         return any(tranche.status != "settled" for tranche in self.tranches)
@@ -488,16 +488,11 @@ class Loan(BaseAggregate[str]):
         return sum(due.unpaid for due in self.open_dues() if due.kind in kinds)
 
     def oldest_unpaid(self, tolerance_paise: int) -> date | None:
-        """The oldest due date with more than the tolerance unpaid (servicing rule 19)."""
-        day: date | None = None
-        unpaid = 0
+        """The oldest due date with more than the tolerance unpaid, whatever the waterfall's order (servicing rule 19)."""
+        unpaid: dict[date, int] = {}
         for due in self.open_dues():
-            if due.due_on != day:
-                day, unpaid = due.due_on, 0
-            unpaid += due.unpaid
-            if unpaid > tolerance_paise:
-                return day
-        return None
+            unpaid[due.due_on] = unpaid.get(due.due_on, 0) + due.unpaid
+        return min((day for day, paise in unpaid.items() if paise > tolerance_paise), default=None)
 
     def principal_not_due(self) -> int:
         """Principal that no row before today has made payable."""

@@ -123,7 +123,8 @@ def follow_principal(loan: Loan, on: date) -> Iterator[e.EmiScheduled]:
 
 
 def principal_of(loan: Loan, old: Row, interest: int) -> int:
-    """What a row repays: the instalment less its interest, where there is one; else its own principal as planned."""
+    """What a row repays: what it asks for as planned, less its interest, where instalments are equal; else its own
+    principal as planned. (A broken first period's row asks for another amount than the others, by the day too.)"""
     if loan.terms["interest_method"] == "reducing" and old.principal:
-        return loan.instalment_paise - interest
+        return old.principal + old.interest - interest
     return old.principal

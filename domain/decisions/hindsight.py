@@ -31,7 +31,7 @@ Happen = Callable[[Loan], Iterator[LoanEvent]]
 NOON = time(12)
 TRANCHE, CHARGE, DECIDED = range(3)
 """The order of facts within a day: money out, charges, then payments and changes as they arrived."""
-WORKED_OUT = ("penal", "preclosure")
+WORKED_OUT = ("penal", "prepayment", "preclosure")
 """Charges that the fold levies itself, unless a person levied them."""
 
 
@@ -323,7 +323,7 @@ def charge_names(loan: Loan, shadow: Loan) -> dict[str, str]:
     """The fold's charges by the names that they have in the books: those that it worked out itself are found by kind
     and day, and a charge that the books do not have is new."""
     known = {
-        (fact.kind, fact.due_on): charge_id
+        (fact.kind, fact.due_on, fact.through): charge_id
         for charge_id, fact in loan.levied.items()
         if fact.kind in WORKED_OUT and not fact.by_person
     }
@@ -332,7 +332,7 @@ def charge_names(loan: Loan, shadow: Loan) -> dict[str, str]:
     for charge_id, fact in shadow.levied.items():
         if fact.kind not in WORKED_OUT or (charge_id in loan.levied and loan.levied[charge_id].by_person):
             names[charge_id] = charge_id
-        elif (found := known.get((fact.kind, fact.due_on))) is not None:
+        elif (found := known.get((fact.kind, fact.due_on, fact.through))) is not None:
             names[charge_id] = found
         else:
             new += 1

@@ -1,0 +1,531 @@
+"""A second calculator of whole lives: day by day, in exact fractions, from the dated facts alone.
+
+It is written from the words of the servicing rules, not from the code that it checks, and knows nothing of events,
+arrival or corrections: what it is given are the facts as they turned out to be, and the order in which they were
+learnt counts within one day only. Each day: rows fall due and money held is used; then what happened, charges first;
+at the day's end penal charges are earned and the class is noted. Amounts are paise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from fractions import Fraction
+from typing import Any
+
+from tests.domain.naive_schedule import (
+    DEFAULTS,
+    ONE_DAY,
+    NaiveRow,
+    Piece,
+    by_dates,
+    factor,
+    lay_out,
+    naive_schedule,
+    rate_on,
+    to_multiple,
+    to_paisa,
+)
+
+
+class CannotBe(Exception):
+    """A change that the rules do not allow any more: it is left out."""
+
+
+class NothingToCompare(Exception):
+    """Rounding left no proper last row: the schedule is mended, and says so (rule 5)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """What the lender's product says."""
+
+    order: tuple[str, ...] = ("interest", "principal", "fee", "charge", "penal")
+    by: str = "instalment"
+    npa_order: tuple[str, ...] = ()
+    excess: str = "hold"
+    penal_percent: str = "0"
+    penal_grace_days: int = 0
+    prepayment_percent: str = "0"
+    preclosure_percent: str = "0"
+    tolerance: int = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happened:
+    """A dated fact. `on` is the day from which it counts."""
+
+    on: date
+    arrived: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paid(Happened):
+    paise: int
+    intent: str = "dues"
+    choice: str = "reduce_tenure"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Charged(Happened):
+    """A charge as levied by somebody, its GST included."""
+
+    kind: str
+    paise: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changed(Happened):
+    """New terms from that day (`restructure`, `rate-reset`), or relief in the next rows (`relief`)."""
+
+    kind: str
+    asked: dict[str, Any]
+
+
+@dataclass
+class Owed:
+    """What is owed since a day."""
+
+    kind: str
+    of: Any
+    due_on: date
+    paise: int
+    paid: int = 0
+
+    @property
+    def unpaid(self) -> int:
+        return self.paise - self.paid
+
+
+@dataclass
+class Coming:
+    """A row that is not due yet. `plan` is what it asks for as scheduled; `waits` that its interest is not asked for;
+    `whole` what its days bear."""
+
+    number: int
+    due_on: date
+    start: date
+    pieces: list[Piece]
+    principal: int
+    interest: int
+    waits: str = ""
+    whole: int = 0
+
+    def __post_init__(self) -> None:
+        self.plan = self.principal + self.interest
+
+
+@dataclass
+class NaiveLife:
+    """The loan at a day, its day's end not yet come."""
+
+    terms: dict[str, Any]
+    house: House
+    today: date = date.min
+    coming: list[Coming] = field(default_factory=list)
+    owed: list[Owed] = field(default_factory=list)
+    principal: int = 0
+    excess: int = 0
+    since: date = date.min
+    """Interest that is not due yet runs from here..."""
+    carried: int = 0
+    """... on top of what had accrued when the schedule changed."""
+    held: int = 0
+    npa: bool = False
+    penal: Fraction = Fraction(0)
+    """Earned, not levied yet."""
+    instalment: int = 0
+    principal_at: dict[date, int] = field(default_factory=dict)
+    """Principal outstanding at each day's end."""
+    closed: bool = False
+    refunded: int = 0
+    prepaid: int = 0
+
+    # --- a day -----------------------------------------------------------------------------------------------
+
+    def begin(self, facts: list[Happened]) -> None:
+        """Rows fall due, then what happened on this day."""
+        while not self.closed and self.coming and self.coming[0].due_on <= self.today:
+            self.fall_due()
+        for fact in facts:
+            if self.closed:
+                return
+            match fact:
+                case Charged():
+                    self.owe(fact.kind, fact.arrived, self.today, fact.paise)
+                case Paid():
+                    self.levy(self.today)
+                    self.pay(fact)
+                case Changed():
+                    self.change(fact)
+                case _:
+                    raise AssertionError(fact)
+            self.settle()
+            self.leave_npa()
+        if not self.coming and not self.principal and not any(due.unpaid for due in self.owed):
+            self.closed, self.refunded, self.excess = True, self.excess, 0
+
+    def end(self) -> None:
+        """The day's end."""
+        self.principal_at[self.today] = self.principal
+        if self.closed:
+            return
+        if self.days_past_due(self.today) > 90:
+            self.npa = True
+        for due in self.owed:
+            if due.kind in ("principal", "interest"):
+                overdue_since = due.due_on + timedelta(days=self.house.penal_grace_days)
+                if overdue_since <= self.today:
+                    self.penal += due.unpaid * Fraction(self.house.penal_percent) / 100 / 365
+        if (self.today + ONE_DAY).day == 1:
+            self.levy(self.today)
+        self.leave_npa()
+
+    # --- dues and money (rules 11 and 12) ----------------------------------------------------------------------
+
+    def owe(self, kind: str, of: Any, due_on: date, paise: int) -> None:
+        if paise:
+            self.owed.append(Owed(kind, of, due_on, paise))
+
+    def in_order(self) -> list[Owed]:
+        """What money settles first: the oldest day, then the kind, or the kind and then the day."""
+        order = self.house.npa_order if self.npa and self.house.npa_order else self.house.order
+        if self.house.by == "kind":
+            return sorted(self.owed, key=lambda due: (order.index(due.kind), due.due_on))
+        return sorted(self.owed, key=lambda due: (due.due_on, order.index(due.kind)))
+
+    def settle(self) -> None:
+        """Money held settles whatever is owed."""
+        for due in self.in_order():
+            part = min(self.excess, due.unpaid)
+            due.paid += part
+            self.excess -= part
+            if due.kind == "principal":
+                self.principal -= part
+
+    def payable(self) -> int:
+        return sum(due.unpaid for due in self.owed)
+
+    def unpaid(self, *kinds: str) -> int:
+        return sum(due.unpaid for due in self.owed if due.kind in kinds)
+
+    @property
+    def not_due(self) -> int:
+        """Principal that no row has asked for yet."""
+        return self.principal - self.unpaid("principal")
+
+    def oldest(self) -> date | None:
+        """The oldest day of which more than the tolerance is unpaid (rule 19)."""
+        by_day: dict[date, int] = {}
+        for due in self.owed:
+            by_day[due.due_on] = by_day.get(due.due_on, 0) + due.unpaid
+        return min((day for day, unpaid in by_day.items() if unpaid > self.house.tolerance), default=None)
+
+    def days_past_due(self, day: date) -> int:
+        oldest = self.oldest()
+        return max(0, (day - oldest).days + 1) if oldest else 0
+
+    def leave_npa(self) -> None:
+        """NPA ends when all arrears are paid (rule 21)."""
+        if self.oldest() is None:
+            self.npa = False
+
+    def levy(self, due_on: date) -> None:
+        """Rule 25: what was earned up to now is levied before money moves, and at a month's end."""
+        self.owe("penal", len(self.owed), due_on, to_multiple(self.penal, 1, "half_up"))
+        self.penal = Fraction(0)
+
+    def pay(self, fact: Paid) -> None:
+        intent = fact.intent
+        if intent == "dues":
+            intent = {"advance": "advance", "prepay": "part-prepayment"}.get(self.house.excess, "dues")
+        if intent == "advance" and self.daily:
+            intent = "part-prepayment"
+        self.excess += fact.paise
+        match intent:
+            case "advance":
+                left = self.excess - self.payable()
+                while self.coming and 0 < self.coming[0].principal + self.coming[0].interest <= left:
+                    left -= self.coming[0].principal + self.coming[0].interest
+                    self.fall_due()
+            case "part-prepayment":
+                self.prepay(fact)
+            case "preclosure":
+                if fact.paise >= self.quote() + fact.paise:  # the payment itself is held already
+                    self.preclose()
+            case _:
+                pass
+
+    # --- interest (rules 2, 3, 14) -----------------------------------------------------------------------------
+
+    @property
+    def daily(self) -> bool:
+        return self.terms["interest_accrual"] == "daily"
+
+    def by_days(self, row: Coming, until: date) -> Fraction:
+        """Each day after `since` bears its share of the row on the principal at the end of the day before."""
+        total = Fraction(0)
+        for piece in row.pieces:
+            day, length = piece.start, (piece.end - piece.start).days
+            while day < piece.end:
+                day += ONE_DAY
+                if self.since < day <= until:
+                    out = self.principal_at.get(day - ONE_DAY, self.principal)
+                    total += out * piece.year / length * rate_on(self.terms, day)
+        return total
+
+    def accrued(self) -> int:
+        """Interest that is not due yet, to today inclusive."""
+        if not self.coming or self.today <= self.since:
+            return self.carried + self.held
+        row = self.coming[0]
+        most = row.whole - (0 if row.waits else self.carried)
+        waiting = self.carried + self.held
+        if self.terms["interest_method"] == "flat":
+            share = Fraction(most * (self.today - self.since).days, (row.due_on - self.since).days)
+            return waiting + to_paisa(share, self.terms)
+        if self.daily:
+            return waiting + to_paisa(self.by_days(row, self.today), self.terms)
+        year = by_dates(self.terms["day_count"], self.since, self.today)
+        exact = factor(self.terms, [Piece(self.since, self.today, year)]) * self.not_due
+        return waiting + min(to_multiple(exact, 1, self.terms["rounding_mode"]), most)
+
+    def by_the_day(self) -> None:
+        """Rule 14: the rows to come as today's principal makes them, what is overdue being paid by then."""
+        balance = self.not_due
+        kept: list[Coming] = []
+        for index, row in enumerate(self.coming):
+            if index == 0:
+                row.interest = to_paisa(self.by_days(row, row.due_on), self.terms) + self.carried
+            else:
+                row.interest = to_paisa(balance * factor(self.terms, row.pieces), self.terms)
+            last = row is self.coming[-1]
+            wanted = row.plan - row.interest if self.terms["interest_method"] == "reducing" else row.principal
+            row.principal = balance if last else min(max(wanted, 0), balance)
+            balance -= row.principal
+            kept.append(row)
+            if not balance:
+                break
+        self.coming = kept
+
+    # --- rows --------------------------------------------------------------------------------------------------
+
+    def plan(self, terms: dict[str, Any], number: int, accrued: int = 0) -> None:
+        """Rows from `number` on, as these terms make them; what had accrued joins the first that asks for interest."""
+        made = naive_schedule(terms)
+        before, periods = lay_out(terms)
+        assert before is None, "lives have no row 0"
+        rows = list(made.rows)
+        check(rows, terms)
+        held = terms["moratorium_instalments"]
+        waits = terms["moratorium_interest"] if held and terms["moratorium_interest"] != "pay" else ""
+        balance = terms["principal_paise"]
+        self.coming = []
+        for index, (row, period) in enumerate(zip(rows, periods, strict=False)):
+            waiting = waits if index < held else ""
+            whole = to_paisa(balance * factor(terms, period.borne), terms) if waits else row.interest_paise
+            interest = row.interest_paise + (accrued if index == (held if waits else 0) else 0)
+            if not waits:
+                whole = interest
+            self.coming.append(
+                Coming(
+                    number + index,
+                    period.due,
+                    period.start,
+                    period.borne,
+                    row.principal_paise,
+                    interest,
+                    waiting,
+                    whole,
+                )
+            )
+            balance -= row.principal_paise
+            if index == held - 1 and waits == "capitalise":
+                balance += made.capitalised
+                self.coming[-1].capitalises = made.capitalised  # type: ignore[attr-defined]
+        self.instalment = terms["instalment_paise"] if terms["instalment_fixed"] else 0
+        self.terms = terms
+
+    def fall_due(self) -> None:
+        """The first row to come is owed."""
+        if self.daily:
+            self.principal_at[self.today] = self.principal
+            self.by_the_day()
+        row = self.coming.pop(0)
+        if row.waits:
+            joins = getattr(row, "capitalises", 0)
+            self.principal += joins
+            self.held += row.whole + self.carried - joins
+        elif self.held:
+            self.held -= min(self.held, max(0, row.interest - row.whole))
+        self.since, self.carried = row.due_on, 0
+        self.owe("interest", row.number, row.due_on, row.interest)
+        self.owe("principal", row.number, row.due_on, row.principal)
+        self.settle()
+
+    def again(self, number: int, first_due: date, effective: date, principal: int, **changed: Any) -> None:
+        """New rows for what is left, on the old due days, from a day on."""
+        accrued = self.accrued() if effective == self.today else self.carried + self.held
+        terms = {
+            **self.terms,
+            "principal_paise": principal,
+            "annual_rate_percent": str(rate_on(self.terms, effective + ONE_DAY) * 100),
+            "rate_changes": [],
+            "instalments": len(self.coming),
+            "disburse_on": effective.isoformat(),
+            "first_due_on": first_due.isoformat(),
+            "due_day": self.due_day if self.terms["frequency"] == "monthly" else None,
+            "instalment_fixed": False,
+            "instalment_paise": None,
+            "moratorium_instalments": min(sum(bool(row.waits) for row in self.coming), len(self.coming) - 1),
+            "moratorium_extends_tenure": False,
+            **changed,
+        }
+        if terms["instalment_fixed"]:
+            first_interest = principal * factor(terms, lay_out(terms)[1][0].regular)
+            if terms["instalment_paise"] <= first_interest:
+                raise CannotBe
+        self.plan(terms, number, accrued)
+        self.since, self.carried, self.held = effective, accrued, 0
+
+    due_day: int = 0
+
+    # --- changes (rules 15, 16, 17, 27) ------------------------------------------------------------------------
+
+    def prepay(self, fact: Paid) -> None:
+        """Arrears first; what is left reduces principal, less the charge for it."""
+        left = fact.paise - min(fact.paise, self.payable())
+        charge, gst = self.charge_on(left)
+        ahead = left - charge - gst
+        if not self.coming or not 0 < ahead < self.not_due:
+            return
+        before = self.not_due
+        keeps = fact.choice == "reduce_tenure" and self.terms["interest_method"] == "reducing"
+        kept = {"instalment_fixed": True, "instalment_paise": self.instalment_now()} if keeps else {}
+        try:
+            self.again(self.coming[0].number, self.coming[0].due_on, self.today, before - ahead, **kept)
+        except CannotBe:
+            return
+        self.owe("charge", ("prepayment", fact.arrived), self.today, charge + gst)
+        self.principal -= ahead
+        self.excess -= ahead
+        self.prepaid += ahead
+
+    def charge_on(self, left: int) -> tuple[int, int]:
+        """Percent of what is prepaid, with 18% GST, out of the money itself; barred on floating rates (rule 24)."""
+        percent = Fraction(self.house.prepayment_percent)
+        if not percent or not left or self.terms["rate_type"] == "floating":
+            return 0, 0
+        ahead = int(left * 100 / (100 + percent * Fraction(118, 100)))
+        charge = to_multiple(ahead * percent / 100, 1, "half_up")
+        return charge, to_multiple(Fraction(charge * 18, 100), 1, "half_up")
+
+    def instalment_now(self) -> int:
+        return self.instalment or first_instalment(self.terms)
+
+    def change(self, fact: Changed) -> None:
+        if not self.coming:
+            return
+        try:
+            {"restructure": self.restructure, "relief": self.relieve, "rate-reset": self.reset}[fact.kind](**fact.asked)
+        except CannotBe:
+            pass
+
+    def restructure(
+        self,
+        *,
+        instalments: int | None = None,
+        annual_rate_percent: str | None = None,
+        capitalise_arrears: bool = False,
+    ) -> None:
+        arrears = self.unpaid("interest", "principal") if capitalise_arrears else 0
+        first, joins = self.coming[0], self.unpaid("interest") if capitalise_arrears else 0
+        changed: dict[str, Any] = {"instalments": instalments or len(self.coming)}
+        if annual_rate_percent:
+            changed["annual_rate_percent"] = annual_rate_percent
+        self.again(first.number, first.due_on, self.today, self.not_due + arrears, **changed)
+        if capitalise_arrears:
+            for due in self.owed:
+                if due.kind in ("interest", "principal"):
+                    due.paise = due.paid
+            self.principal += joins
+
+    def relieve(self, *, instalments: int, interest: str, extends_tenure: bool) -> None:
+        if not extends_tenure and instalments >= len(self.coming):
+            raise CannotBe
+        first = self.coming[0]
+        self.again(
+            first.number,
+            first.due_on,
+            self.since,
+            self.not_due,
+            moratorium_instalments=instalments,
+            moratorium_interest=interest,
+            moratorium_extends_tenure=extends_tenure,
+        )
+
+    def reset(self, *, annual_rate_percent: str, option: str) -> None:
+        kept: dict[str, Any] = {}
+        if option == "longer_tenure":
+            kept = {"instalment_fixed": True, "instalment_paise": self.instalment_now()}
+        first = self.coming[0]
+        changed = {"annual_rate_percent": annual_rate_percent, **kept}
+        self.again(first.number, first.due_on, self.today, self.not_due, **changed)
+
+    def preclosure_charge(self) -> int:
+        percent = Fraction(self.house.preclosure_percent)
+        if self.terms["rate_type"] == "floating":
+            return 0
+        charge = to_multiple(self.not_due * percent / 100, 1, "half_up")
+        return charge + to_multiple(Fraction(charge * 18, 100), 1, "half_up")
+
+    def quote(self) -> int:
+        """Rule 16: what closes the loan today."""
+        penal = self.unpaid("penal") + to_multiple(self.penal, 1, "half_up")
+        parts = self.principal, self.unpaid("interest"), self.accrued(), self.unpaid("charge", "fee"), penal
+        return sum(parts) + self.preclosure_charge() - self.excess
+
+    def preclose(self) -> None:
+        accrued, charge = self.accrued(), self.preclosure_charge()
+        number, left = self.coming[0].number if self.coming else 0, self.not_due
+        if not self.coming:
+            return
+        self.owe("interest", number, self.today, accrued)
+        self.owe("principal", number, self.today, left)
+        self.owe("charge", ("preclosure", number), self.today, charge)
+        self.coming, self.held, self.carried, self.since = [], 0, 0, self.today
+
+
+def first_instalment(terms: dict[str, Any]) -> int:
+    """What the regular instalment is: that of the second row, or the first of two."""
+    regular = {**terms, "moratorium_instalments": 0} if not terms["moratorium_instalments"] else terms
+    rows = naive_schedule(regular).rows
+    row = rows[min(regular["moratorium_instalments"] + 1, len(rows) - 1)]
+    return row.principal_paise + row.interest_paise
+
+
+def check(rows: list[NaiveRow], terms: dict[str, Any]) -> None:
+    """Rule 5 mends a last row that is nothing, or more than one instalment over."""
+    asking = [row.principal_paise + row.interest_paise for row in rows[terms["moratorium_instalments"] :]]
+    if terms["interest_method"] == "interest_only":
+        return
+    odd = len(asking) > 1 and asking[-1] > 2 * asking[-2]
+    if rows[-1].principal_paise <= 0 or odd or any(row.principal_paise < 0 for row in rows):
+        raise NothingToCompare
+
+
+def naive_life(given: dict[str, Any], facts: list[Happened], until: date, house: House | None = None) -> NaiveLife:
+    """The loan on a day, all of `facts` known from the beginning."""
+    terms = {"interest_accrual": "schedule", "rate_type": "fixed", **DEFAULTS, "instalment_paise": None, **given}
+    life = NaiveLife(terms, house or House())
+    life.today = life.since = date.fromisoformat(terms["disburse_on"])
+    life.principal = terms["principal_paise"]
+    life.due_day = date.fromisoformat(terms["first_due_on"]).day
+    life.plan(terms, 1)
+    charges_first = sorted(facts, key=lambda fact: (fact.on, not isinstance(fact, Charged), fact.arrived))
+    while True:
+        life.begin([fact for fact in charges_first if fact.on == life.today])
+        if life.today == until:
+            return life
+        life.end()
+        life.today += ONE_DAY
