@@ -45,12 +45,15 @@ class Fact:
     happen: Happen
 
 
-def matters(loan: Loan, value_on: date, now: datetime, rules: Rules, *, directed: bool = False) -> bool:
+def matters(
+    loan: Loan, value_on: date, now: datetime, rules: Rules, *, directed: bool = False, taken_back: bool = False
+) -> bool:
     """Whether money that counts from an earlier day changes more than what is paid by the waterfall.
 
-    `directed`: it makes another schedule by itself (a part-prepayment, an advance).
+    `directed`: it makes another schedule by itself (a part-prepayment, an advance). `taken_back`: the money is gone
+    again, with what it had brought about, be it of today.
     """
-    if value_on >= ist_day(now) or loan.stage != "active":
+    if (value_on >= ist_day(now) and not taken_back) or loan.stage != "active":
         return False
     return (
         directed

@@ -230,7 +230,6 @@ def reverse(loan: Loan, command: c.ReverseReceipt, now: datetime, rules: Rules) 
     undoable = loan.excess_paise + sum(due.paid for due in loan.dues) + receipt.directed
     if loan.closing in ("settled", "cancelled") or receipt.amount > undoable:  # the rest was sent back
         raise Refused(Refusal.reversal_needs_a_person, "/reference", reference=command.reference)
-    refolds = receipt.directed or loan.closing == "preclosed" or receipt.value_on < ist_day(now)
     lines = undo(loan, receipt.amount) if loan.stage != "written_off" else undo_recovery(receipt)
     yield e.ReceiptReversed(
         reference=reference_of(loan, receipt),
@@ -244,10 +243,10 @@ def reverse(loan: Loan, command: c.ReverseReceipt, now: datetime, rules: Rules) 
         yield e.Reopened(on=ist_day(now).isoformat(), reason=f"receipt {command.reference} was taken back")
     if loan.stage != "active":
         return
-    if refolds and (
+    if (
         receipt.directed
         or loan.schedule_reason == "preclosure"
-        or hindsight.matters(loan, receipt.value_on, now, rules)
+        or hindsight.matters(loan, receipt.value_on, now, rules, taken_back=True)
     ):
         yield from hindsight.recast(loan, f"{command.reference} was taken back", receipt.value_on, now, rules)
     yield from ask_again(loan, newest_unpaid(loan, lines), now, rules)
