@@ -149,11 +149,13 @@ def facts_of(loan: Loan, rules: Rules) -> Iterator[Fact]:
             )
     for key, receipt in loan.receipts.items():
         if not receipt.reversed and not receipt.sent_back:
+            # Money that came before the payout is held from the payout on.
+            day = max(receipt.value_on, loan.disbursed_on or receipt.value_on)
             yield Fact(
-                receipt.value_on,
+                day,
                 DECIDED,
                 receipt.arrived,
-                lambda shadow, key=key, receipt=receipt: received(shadow, key, receipt, rules),
+                lambda shadow, key=key, receipt=receipt, day=day: received(shadow, key, receipt, day, rules),
             )
     for change in loan.changes:
         yield Fact(change.on, DECIDED, change.arrived, lambda shadow, change=change: changed(shadow, change, rules))
@@ -184,7 +186,7 @@ def levied(loan: Loan, shadow: Loan, charge_id: str, fact: Levied) -> Iterator[L
     )
 
 
-def received(shadow: Loan, key: str, receipt: Receipt, rules: Rules) -> Iterator[LoanEvent]:
+def received(shadow: Loan, key: str, receipt: Receipt, day: date, rules: Rules) -> Iterator[LoanEvent]:
     """A receipt by its own intent, decided as on its day."""
     from domain.decisions.payments import receive  # it asks for hindsight itself, on days before today
 
@@ -192,11 +194,11 @@ def received(shadow: Loan, key: str, receipt: Receipt, rules: Rules) -> Iterator
         reference=key.removeprefix("payment:"),
         method="",
         amount_paise=receipt.amount,
-        value_on=receipt.value_on,
+        value_on=day,
         intent=receipt.intent,
         prepay_choice=receipt.choice,
     )
-    return receive(shadow, command, at_hour(receipt.value_on, NOON), rules)
+    return receive(shadow, command, at_hour(day, NOON), rules)
 
 
 def changed(shadow: Loan, change: Change, rules: Rules) -> Iterator[LoanEvent]:
