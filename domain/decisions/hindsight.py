@@ -17,13 +17,14 @@ from domain import commands as c
 from domain import events as e
 from domain.calendar import at_hour, ist_day, last_of_month
 from domain.decisions import penal
+from domain.decisions.cases import a_case
 from domain.decisions.debits import fall_due
 from domain.decisions.rules import Rules
 from domain.decisions.standing import apply_excess, last_day_end, npa_from
 from domain.ensure import ensure
 from domain.events import LoanEvent
 from domain.loan import BY_CHARGE, Change, Levied, Loan, Receipt
-from domain.refusals import Refusal, Refused
+from domain.refusals import Refused
 from domain.schedule import build_schedule
 from domain.terms import Terms, Tranche
 
@@ -33,6 +34,10 @@ TRANCHE, CHARGE, DECIDED = range(3)
 """The order of facts within a day: money out, charges, then payments and changes as they arrived."""
 WORKED_OUT = ("penal", "prepayment", "preclosure")
 """Charges that the fold levies itself, unless a person levied them."""
+
+
+class DoesNotFold(Exception):
+    """As is known now, more was sent back to the borrower than was held: a person must look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +214,7 @@ def changed(shadow: Loan, change: Change, rules: Rules) -> Iterator[LoanEvent]:
         yield from CHANGES[change.kind](shadow, change, at_hour(change.on, NOON), rules)
     except Refused as refused:
         if change.kind == "refund":
-            raise Refused(Refusal.reversal_needs_a_person, because=refused.sentence()) from refused
+            raise DoesNotFold(refused.sentence()) from refused
 
 
 # --- Time passing --------------------------------------------------------------------------------------------
@@ -256,9 +261,13 @@ def note_class(shadow: Loan, on: date, rules: Rules) -> None:
 # --- The difference ------------------------------------------------------------------------------------------
 
 
-def recast(loan: Loan, reason: str, value_on: date, now: datetime, rules: Rules) -> Iterator[e.Recast]:
-    """The correction, where the fold comes out otherwise than the books."""
-    shadow = folded_anew(loan, now, rules)
+def recast(loan: Loan, reason: str, value_on: date, now: datetime, rules: Rules) -> Iterator[e.Recast | e.CaseOpened]:
+    """The correction, where the fold comes out otherwise than the books; a case where the facts do not fold."""
+    try:
+        shadow = folded_anew(loan, now, rules)
+    except DoesNotFold as why:
+        yield a_case(loan, kind="hindsight-not-possible", reason=f"{reason}: {why}")
+        return
     names = charge_names(loan, shadow)
     dues = [
         {
