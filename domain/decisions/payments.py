@@ -72,8 +72,8 @@ def prepaid_before(
     """Money that counts from an earlier day and changes more than what is paid: the books are folded anew."""
     before = loan.prepaid_paise
     reason = f"{command.reference} counts from {command.value_on}"
-    recasts = list(hindsight.recast(loan, reason, command.value_on, now, rules))
-    ahead = recasts[0].prepaid_paise - before if recasts else 0
+    corrections = list(hindsight.recast(loan, reason, command.value_on, now, rules))
+    ahead = max((each.prepaid_paise - before for each in corrections if isinstance(each, e.Recast)), default=0)
     if intent == "part-prepayment" and ahead > 0:
         yield e.PrincipalPrepaid(
             amount_paise=ahead,
@@ -81,8 +81,8 @@ def prepaid_before(
             choice=choice_of(loan, command, rules),
             reference=command.reference,
         )
-    yield from recasts
-    if recasts:
+    yield from corrections
+    if corrections:
         yield from follow(loan, "a payment counts from an earlier day", now, rules)
 
 
