@@ -13,14 +13,15 @@ from operator import attrgetter
 from domain.calendar import add_months, at_hour, day_end, day_start, ist_day, last_of_month
 from domain.decisions import cooling_off, duties, settlement
 from domain.decisions.debits import amount_to_ask, attempt_debit, fall_due, notify_debit, outcome_overdue, row_of
-from domain.decisions.disbursal import instruct_payout
+from domain.decisions.disbursal import instruct_payout, tranche_not_out, without_tranche
 from domain.decisions.hindsight import recast
 from domain.decisions.month_end import close_month
 from domain.decisions.rules import Rules
 from domain.decisions.standing import delinquency, instruct_refund
 from domain.events import LoanEvent, PerformanceRestored
+from domain.law.closing import papers_due_by
 from domain.law.debits import notice_hours, outside_peak
-from domain.loan import Loan
+from domain.loan import Loan, Row
 from domain.product import Product
 
 
@@ -49,17 +50,18 @@ def tasks(loan: Loan, rules: Rules) -> Iterator[Task]:
     if loan.stage in ("booked", "active"):
         yield from payouts(loan)
     if loan.stage == "active":
-        yield from instalments(loan, product)
+        yield from instalments(loan, product, rules)
         yield from debits(loan, product)
         yield from unanswered(loan, product)
+        yield from lapses(loan, rules)  # before the classes of that day: what lapses is owed otherwise
         yield from thresholds(loan, product, rules)
         yield from month_ends(loan, product, rules)
-        yield from lapses(loan, rules)
         yield from statements(loan, rules)
         yield from performance(loan, product)
+    else:
+        yield from papers(loan, rules)
     yield from refunds(loan, product)
     yield from grievances(loan)
-    yield from papers(loan, rules)
 
 
 def payouts(loan: Loan) -> Iterator[Task]:
@@ -72,11 +74,22 @@ def payouts(loan: Loan) -> Iterator[Task]:
             yield Task(at, "payout", lambda index=index: instruct_payout(loan, index))
 
 
-def instalments(loan: Loan, product: Product) -> Iterator[Task]:
+def tranches_not_out(loan: Loan, row: Row, rules: Rules) -> Iterator[Task]:
+    """The day before a row is due, a tranche that it counts on and that has not arrived."""
+    if not loan.has_tranches_to_come():
+        return
+    planned_on = tranche_not_out(loan, row.due_on)
+    if planned_on is not None:
+        at = day_end(row.due_on - timedelta(days=1))
+        yield Task(at, "tranche-not-out", lambda: without_tranche(loan, planned_on, at, rules))
+
+
+def instalments(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:
     """The next due day, and the notice ahead of its debit."""
     row = loan.next_row
     if row is None:
         return
+    yield from tranches_not_out(loan, row, rules)
     yield Task(day_start(row.due_on), "instalment", lambda: fall_due(loan, row))
     hours = product.notice_hours.get(loan.mandate.get("rail", ""), 0)
     if (
@@ -87,7 +100,7 @@ def instalments(loan: Loan, product: Product) -> Iterator[Task]:
     ):
         debit_at = at_hour(row.due_on, product.debit_at)
         at = max(debit_at - timedelta(hours=hours), day_start(loan.disbursed_on or row.due_on))
-        if at < day_start(row.due_on) and amount_to_ask(loan, row.number):
+        if at < day_start(row.due_on) and loan.excess_paise < row.total:
             yield Task(at, "notice", lambda: notify_debit(loan, row, debit_at))
 
 
@@ -97,8 +110,8 @@ def may_debit(loan: Loan, product: Product) -> bool:
 
 
 def debits(loan: Loan, product: Product) -> Iterator[Task]:
-    """Attempts to come, for what is unpaid and not asked for already; each told as long before as the law demands of the
-    rail (the product's own notice goes ahead of the due day alone)."""
+    """Attempts to come, for what is unpaid and not asked for already; each told as long before as the law demands of
+    the rail (the product's own notice goes ahead of the due day alone)."""
     if not may_debit(loan, product):
         return
     rail = loan.mandate.get("rail", "")
@@ -225,6 +238,6 @@ def grievances(loan: Loan) -> Iterator[Task]:
 
 def papers(loan: Loan, rules: Rules) -> Iterator[Task]:
     """The clock of papers that are not released in time."""
-    if duties.papers_wait(loan, rules):
+    if duties.papers_wait(loan, rules) and papers_due_by(loan.closed_on or date.max).value:
         on = duties.next_papers_check(loan)
         yield Task(day_end(on), "papers", lambda: duties.papers_late(loan, on))

@@ -18,6 +18,7 @@ from domain import events as e
 from domain.calendar import ist_day
 from domain.ensure import ensure
 from domain.events import Line, LoanEvent
+from domain.terms import Terms
 
 Key = tuple[str, int | str]
 """What money can settle: (kind, instalment number) or (kind, charge id)."""
@@ -268,7 +269,9 @@ class Loan(BaseAggregate[str]):
         loan.grievances = {}
         loan.compensated = {}
         loan.papers_released_on = None
+        loan.advanced = {}
         loan.planned = None
+        loan.terms_read = None
         return loan
 
     stage: str
@@ -399,8 +402,12 @@ class Loan(BaseAggregate[str]):
     compensated: dict[str, str]
     """Late duty (`kind:reference`) -> the day up to which compensation is booked."""
     papers_released_on: date | None
+    advanced: dict[int, date]
+    """Instalments that money paid before their day, by number: the day on which they were owed for that."""
     planned: tuple[int, Any] | None
     """The agenda's answer for a version: a cache, no part of the state."""
+    terms_read: tuple[dict[str, Any], Terms] | None
+    """The terms in force, parsed: a cache, no part of the state."""
 
     # --- recording -------------------------------------------------------------------------------------------
 
@@ -433,6 +440,13 @@ class Loan(BaseAggregate[str]):
     def known_at(self) -> datetime:
         """When the loan last changed."""
         return self._modified_on
+
+    @property
+    def agreed(self) -> Terms:
+        """The terms in force; parsed once a schedule."""
+        if self.terms_read is None or self.terms_read[0] is not self.terms:
+            self.terms_read = self.terms, Terms.parse(self.terms)
+        return self.terms_read[1]
 
     @property
     def next_row(self) -> Row | None:
@@ -696,8 +710,11 @@ class Loan(BaseAggregate[str]):
     def on_instalment_due(self, event: e.InstalmentDue) -> None:
         day = date.fromisoformat(event.due_on)
         self.due_rows += 1
+        if (today := ist_day(event.timestamp)) < day:
+            self.advanced[event.number] = today
         self.accrual_from, self.accrual_carried = day, 0
-        if self.restructured_on is not None and self.performance_from is None and day > self.restructured_on:
+        first = self.restructured_on is not None and self.performance_from is None and day > self.restructured_on
+        if first and event.principal_paise and not self.threshold:  # interest, or principal if that begins later
             self.performance_from = day
         self.principal_paise += event.capitalised_paise
         self.capitalised_paise += event.capitalised_paise
@@ -759,6 +776,8 @@ class Loan(BaseAggregate[str]):
         ensure(receipt is not None, "a reversal names a receipt", loan=self._id, reference=event.reference)
         if receipt is not None:
             receipt.reversed = True
+            if self.settlement is not None and receipt.value_on >= date.fromisoformat(self.settlement["on"]):
+                self.settlement["received_paise"] -= event.amount_paise
         self.received_paise -= event.amount_paise
         self._settle(event.lines, event.value_on)
 
@@ -892,7 +911,8 @@ class Loan(BaseAggregate[str]):
         self.dues.sort(key=self.place)
         self.due_by_key = {due.key: due for due in self.dues}
         self.settled_dues = 0
-        numbers = {row.number for row in self.rows}
+        self.advanced = {number: date.fromisoformat(day) for number, day in event.advanced}
+        numbers = {row.number for row in self.rows[: self.due_rows]}
         self.opportunities = {number: at for number, at in self.opportunities.items() if number in numbers}
         self._ask_no_more_than_is_owed()
 

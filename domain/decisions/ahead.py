@@ -12,9 +12,9 @@ from domain.loan import Loan
 
 def on_day(loan: Loan, day: date) -> Loan:
     """A copy on which every row up to a day (included) has fallen due, unpaid, and every tranche planned by then is
-    out; the loan itself where none is to come."""
+    out; the loan itself where none is to come. A tranche that is with the gateway is not out (servicing rule 26)."""
     row = loan.next_row
-    tranches = [part for part in loan.tranches if part.status in ("planned", "instructed") and part.on <= day]
+    tranches = [part for part in loan.tranches if part.status == "planned" and part.on <= day]
     if (row is None or row.due_on > day) and not tranches:
         return loan
     ahead = copy_of(loan)

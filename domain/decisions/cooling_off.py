@@ -31,7 +31,7 @@ def last_day(loan: Loan, rules: Rules) -> date:
 
 
 def cancel(loan: Loan, command: c.CancelDisbursal, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
-    """Before the payout: the loan ends at once. After it: principal and proportionate APR are due at once, by the last
+    """Before the payout: the loan ends at once. After it: principal and proportionate APR are due by the last
     cooling-off day; the loan is cancelled when they are paid, and goes on as it was when they are not."""
     once(loan, command.command_id)
     if loan.stage == "booked":
@@ -70,7 +70,7 @@ def cancel(loan: Loan, command: c.CancelDisbursal, now: datetime, rules: Rules) 
     assert first is not None  # nothing has fallen due
     row = Row(
         number=first.number,
-        due_on=today,
+        due_on=pay_by,  # nobody is late before the last cooling-off day is over
         days=(today - (loan.disbursed_on or today)).days,
         opening=loan.principal_paise,
         principal=loan.principal_paise,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime
@@ -157,8 +158,8 @@ def settle_payout(loan: Loan, command: c.SettlePayout, now: datetime, rules: Rul
     )
     if tranche == 0 and command.value_on != planned_on:
         yield rescheduled(loan, command.value_on)
-    elif command.value_on != planned_on:
-        reason = f"a tranche went out on {command.value_on}, not on {planned_on}"
+    elif tranche:
+        reason = f"a tranche that was planned for {planned_on} went out on {command.value_on}"
         yield from recast(loan, reason, min(planned_on, command.value_on), now, rules)
     if command.amount_paise is not None and command.amount_paise != net:
         yield a_case(
@@ -170,7 +171,7 @@ def settle_payout(loan: Loan, command: c.SettlePayout, now: datetime, rules: Rul
 
 def rescheduled(loan: Loan, paid_out_on: date) -> LoanEvent:
     """The schedule from the actual day of payout; a person looks where the terms do not allow that day."""
-    planned = Terms.parse(loan.terms)
+    planned = loan.agreed
     moved = replace(planned, disburse_on=paid_out_on, first_due_on=next_due_after(planned, paid_out_on))
     try:
         terms = Terms.parse(moved.to_dict())
@@ -198,6 +199,18 @@ def retry_payout(loan: Loan, command: c.RetryPayout, now: datetime, rules: Rules
         yield from instruct_payout(loan, loan.payouts[instruction_id])
     else:
         raise Refused(Refusal.loan_closed, "/loan_id")
+
+
+def tranche_not_out(loan: Loan, before: date) -> date | None:
+    """The planned day, before another one, of a tranche that the schedule counts on and that is not out."""
+    planned = Counter((part.on, part.amount_paise) for part in loan.agreed.tranches if part.on < before)
+    planned -= Counter((part.on, part.amount) for part in loan.tranches[1:] if part.status == "settled")
+    return min((on for on, _ in planned), default=None)
+
+
+def without_tranche(loan: Loan, planned_on: date, at: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """The day has passed and the borrower has no money: the rows ask for none of its interest (servicing rule 26)."""
+    yield from recast(loan, f"the tranche of {planned_on} is not out", planned_on, at, rules)
 
 
 def open_payout(loan: Loan) -> str:
@@ -252,6 +265,9 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
             code=command.code,
             reason=command.reason,
         )
+        if tranche:
+            part = loan.tranches[tranche]
+            yield from recast(loan, f"the tranche of {part.on} did not go out", part.on, now, rules)
     else:
         raise Refused(Refusal.instruction_unknown, "/instruction_id", instruction_id=instruction_id)
     what = "refund" if instruction_id in loan.refunds else "payout"

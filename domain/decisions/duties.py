@@ -17,7 +17,6 @@ from domain.events import LoanEvent
 from domain.law import closing
 from domain.loan import Loan
 from domain.refusals import Refusal, Refused
-from domain.terms import Terms
 
 PAPERS = "papers"
 
@@ -56,8 +55,9 @@ def close_case(loan: Loan, command: c.CloseCase, now: datetime, rules: Rules) ->
 
 def papers_wait(loan: Loan, rules: Rules) -> bool:
     """Whether the borrower still waits for the security papers of a loan that is repaid."""
-    ended = loan.stage == "closed" and loan.closed_on is not None
-    return ended and loan.papers_released_on is None and rules.product_of(loan).papers_held
+    if loan.stage != "closed" or loan.closed_on is None or loan.papers_released_on is not None:
+        return False
+    return rules.product_of(loan).papers_held
 
 
 def papers_owed_from(loan: Loan) -> date:
@@ -107,9 +107,11 @@ def release_papers(loan: Loan, command: c.ReleasePapers, now: datetime, rules: R
 
 def next_statement_on(loan: Loan, rules: Rules) -> date | None:
     """The next quarter's end of a floating-rate loan, counted from its payout."""
+    if loan.terms["rate_type"] != "floating":
+        return None
     months = rules.product_of(loan).statement_months
     since = loan.statement_on or loan.disbursed_on
-    if loan.terms["rate_type"] != "floating" or since is None or not months:
+    if since is None or not months:
         return None
     return add_months(since, months)
 
@@ -123,7 +125,7 @@ def state(loan: Loan, on: date) -> Iterator[LoanEvent]:
         interest_recovered_paise=sum(due.paid for due in loan.dues if due.kind == "interest"),
         instalment_paise=loan.instalment_paise,
         instalments_left=len(loan.rows) - loan.due_rows,
-        annual_rate_percent=format(rate_on(Terms.parse(loan.terms), on), "f"),
+        annual_rate_percent=format(rate_on(loan.agreed, on), "f"),
         apr_percent=loan.apr_percent,
     )
 

@@ -93,13 +93,14 @@ def perform(shadow: Loan, facts: Iterator[LoanEvent], day: date) -> None:
 
 
 def beginning(loan: Loan) -> Loan:
-    """The loan on the day of its payout, with the tranches on the days on which they really went out."""
+    """The loan on the day of its payout, with the tranches on the days on which they really went out, or will go out:
+    one that was asked for and did not arrive bears no interest (servicing rule 26)."""
     shadow = Loan.shell(loan.id)
     shadow.charges = loan.charges  # so that a charge that the fold works out has no name of the books
     paid_out = loan.disbursed_on
     assert paid_out is not None  # only a loan that is paid out is folded anew
     terms = Terms.parse(loan.base_terms or loan.booked_terms)
-    later = tuple(Tranche(part.on, part.amount) for part in loan.tranches[1:] if part.status != "failed")
+    later = tuple(Tranche(part.on, part.amount) for part in loan.tranches[1:] if part.status in ("settled", "planned"))
     if later != terms.tranches:
         terms = Terms.parse(replace(terms, tranches=later).to_dict())
     schedule = build_schedule(terms)
@@ -115,6 +116,7 @@ def beginning(loan: Loan) -> Loan:
         waterfall_by=loan.waterfall_by,
         waterfall_npa=loan.npa_order,
         sanctioned_on=loan.sanctioned_on.isoformat() if loan.sanctioned_on else "",
+        shown_charges=loan.shown_charges,
     )
     scheduled = e.EmiScheduled(
         schedule_version=1,
@@ -316,6 +318,7 @@ def recast(loan: Loan, reason: str, value_on: date, now: datetime, rules: Rules)
         excess_paise=shadow.excess_paise,
         penal_upto=shadow.penal_upto.isoformat() if shadow.penal_upto else "",
         npa_since=npa_since.isoformat() if npa_since else "",
+        advanced=[[number, day.isoformat()] for number, day in shadow.advanced.items()],
     )
 
 

@@ -19,7 +19,7 @@ from domain.loan import Loan
 def close_month(loan: Loan, on: date, rules: Rules) -> Iterator[LoanEvent]:
     """Penal charges up to this day, then the figures of the day's end.
 
-    An NPA loan accrues no income; a provision is on the principal outstanding and the interest that is due.
+    An NPA loan accrues no income; a provision is on the principal outstanding (an NPA's interest is in suspense).
     """
     yield from penal.levy(loan, on, on, rules)
     product = rules.product_of(loan)

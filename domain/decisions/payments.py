@@ -17,6 +17,7 @@ from domain.decisions.downstream import follow
 from domain.decisions.preclosure import charge_barred, closing_day, preclose_with, quote_total
 from domain.decisions.rules import Rules, percent_of
 from domain.decisions.terms_change import reamortise
+from domain.decisions.upkeep import shown
 from domain.events import LoanEvent
 from domain.failures import SOFT, Diagnosis
 from domain.loan import Loan, Receipt
@@ -197,7 +198,8 @@ def choice_of(loan: Loan, command: c.ReceivePayment, rules: Rules) -> str:
 def net_of_charge(loan: Loan, left: int, on: date, rules: Rules) -> tuple[int, int, int]:
     """Of what is left for prepayment: what reduces principal, the charge on that, and its GST. Paise."""
     product = rules.product_of(loan)
-    percent = Decimal(0) if charge_barred(loan, on, rules) else product.prepayment_percent
+    barred = charge_barred(loan, on, rules) or not shown(loan, "prepayment", 0)
+    percent = Decimal(0) if barred else product.prepayment_percent
     if not percent or not left:
         return left, 0, 0
     with_gst = percent * (100 + product.prepayment_gst_percent) / 100
@@ -228,8 +230,9 @@ def reverse(loan: Loan, command: c.ReverseReceipt, now: datetime, rules: Rules) 
             Refusal.reversal_amount_differs, "/amount_paise", booked=receipt.amount, sent=command.amount_paise
         )
     undoable = loan.excess_paise + sum(due.paid for due in loan.dues) + receipt.directed
-    if loan.closing in ("settled", "cancelled") or receipt.amount > undoable:  # the rest was sent back
+    if receipt.sent_back or loan.closing in ("settled", "cancelled") or receipt.amount > undoable:  # sent back
         raise Refused(Refusal.reversal_needs_a_person, "/reference", reference=command.reference)
+    early = any(day >= receipt.value_on for day in loan.advanced.values())
     lines = undo(loan, receipt.amount) if loan.stage != "written_off" else undo_recovery(receipt)
     yield e.ReceiptReversed(
         reference=reference_of(loan, receipt),
@@ -245,6 +248,7 @@ def reverse(loan: Loan, command: c.ReverseReceipt, now: datetime, rules: Rules) 
         return
     if (
         receipt.directed
+        or early  # an instalment that it paid before its day is not owed any more
         or loan.schedule_reason == "preclosure"
         or hindsight.matters(loan, receipt.value_on, now, rules, taken_back=True)
     ):

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from domain import events as e
 from domain.decisions.rules import Rules, percent_of
+from domain.decisions.upkeep import shown
 from domain.loan import Loan
 from domain.product import Product
 
@@ -24,9 +25,10 @@ DAYS_OF_YEAR = 365
 def earned(loan: Loan, through: date, product: Product) -> int:
     """What has been earned since the last levy, up to a day's end (included). Paise, rounded once.
 
-    Every levy stands before the money that follows it, so what is unpaid now was unpaid on all those days.
+    Every levy stands before the money that follows it, so what is unpaid now was unpaid on all those days. Nothing
+    where the borrower's Key Facts Statement shows no penal charge (servicing rule 32).
     """
-    if not product.penal_percent:
+    if not product.penal_percent or not shown(loan, "penal", 0):
         return 0
     paise_days = 0
     for due in loan.open_dues():

@@ -9,6 +9,7 @@ from typing import Any
 from domain import commands as c
 from domain import events as e
 from domain.calendar import ist_day
+from domain.decisions import by_day, penal
 from domain.decisions.ahead import on_day
 from domain.decisions.downstream import follow
 from domain.decisions.rules import Rules
@@ -40,8 +41,10 @@ def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules)
             "moratorium_interest": command.moratorium_interest,
             "moratorium_extends_tenure": command.moratorium_extends_tenure,
         }
-    capitalised = ahead.unpaid_of("interest") if command.capitalise_arrears else 0
-    arrears = ahead.unpaid_of("principal") if command.capitalise_arrears else 0
+    # Arrears are what is overdue on the day of the decision: rows that fall due before the change are owed as they are.
+    yield from penal.before_money(loan, ist_day(now), rules)
+    capitalised = loan.unpaid_of("interest") if command.capitalise_arrears else 0
+    arrears = loan.unpaid_of("principal") if command.capitalise_arrears else 0
     principal = ahead.principal_not_due() + capitalised + arrears
     instalments = command.instalments
     if instalments is None and moratorium and command.moratorium_extends_tenure:
@@ -94,11 +97,17 @@ def asked_for(command: c.Restructure) -> dict[str, Any]:
 
 def loan_on(loan: Loan, effective_on: date, now: datetime) -> Loan:
     """The loan as it will stand when a change takes effect: today or later, and before its last instalment is due."""
+    if loan.settlement is not None:
+        raise Refused(Refusal.settlement_is_open, "/loan_id", pay_by=loan.settlement["pay_by"])
     if effective_on < ist_day(now):
         raise Refused(Refusal.effective_date_not_ahead, "/effective_on", effective_on=effective_on)
     ahead = on_day(loan, effective_on)
     if ahead.next_row is None:
         raise Refused(Refusal.nothing_to_change, "/effective_on", instalments_left=0)
+    row = loan.next_row
+    if by_day.counts_days(loan) and row is not None and ahead is not loan:
+        # What such a row will ask for is known when it is due, so nothing can be built on it before.
+        raise Refused(Refusal.effective_date_after_an_instalment, "/effective_on", next_due_on=row.due_on)
     return ahead
 
 

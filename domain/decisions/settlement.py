@@ -22,6 +22,8 @@ def agree(loan: Loan, command: c.Settle, now: datetime, rules: Rules) -> Iterato
     """Agree on an amount and a day. Until then nothing is debited; all money that comes counts towards it."""
     once(loan, command.command_id)
     live(loan)
+    if loan.settlement is not None:
+        raise Refused(Refusal.settlement_is_open, "/loan_id", pay_by=loan.settlement["pay_by"])
     today = ist_day(now)
     pay_by = command.pay_by or today + timedelta(days=rules.product_of(loan).settlement_valid_days)
     outstanding = quote_total(loan, today, rules)
