@@ -61,16 +61,21 @@ def papers_wait(loan: Loan, rules: Rules) -> bool:
 
 
 def papers_owed_from(loan: Loan) -> date:
-    """The last day of the time that the lender has, or up to which compensation is booked already."""
+    """The last day of the time that the lender has, or up to which compensation is booked already. (A loan that was
+    closed, opened again and closed once more has its time again.)"""
     assert loan.closed_on is not None
+    due_by = closing.papers_due_by(loan.closed_on).value or loan.closed_on
     booked = loan.compensated.get(f"{PAPERS}:{loan.id}")
-    return date.fromisoformat(booked) if booked else closing.papers_due_by(loan.closed_on).value or loan.closed_on
+    return max(date.fromisoformat(booked), due_by) if booked else due_by
 
 
-def next_papers_check(loan: Loan) -> date:
-    """When compensation is booked next: the first day that is late, then every thirtieth."""
-    booked = f"{PAPERS}:{loan.id}" in loan.compensated
-    return papers_owed_from(loan) + timedelta(days=30 if booked else 1)
+def next_papers_check(loan: Loan) -> date | None:
+    """When compensation is booked next: the first day that is late, then every thirtieth; None before there was a
+    rule."""
+    assert loan.closed_on is not None
+    due_by = closing.papers_due_by(loan.closed_on).value
+    owed_from = papers_owed_from(loan)
+    return owed_from + timedelta(days=30 if owed_from > due_by else 1) if due_by else None
 
 
 def papers_late(loan: Loan, on: date) -> Iterator[LoanEvent]:
