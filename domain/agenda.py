@@ -240,4 +240,5 @@ def papers(loan: Loan, rules: Rules) -> Iterator[Task]:
     """The clock of papers that are not released in time."""
     if duties.papers_wait(loan, rules) and papers_due_by(loan.closed_on or date.max).value:
         on = duties.next_papers_check(loan)
-        yield Task(day_end(on), "papers", lambda: duties.papers_late(loan, on))
+        if on is not None:
+            yield Task(day_end(on), "papers", lambda: duties.papers_late(loan, on))
