@@ -66,6 +66,7 @@ def day_end(day: date) -> datetime:
     return at_hour(day, _LAST_SECOND)
 
 
+@lru_cache(maxsize=4096)
 def last_of_month(day: date) -> date:
     """The last day of that day's month."""
     return day.replace(day=monthrange(day.year, day.month)[1])

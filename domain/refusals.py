@@ -45,6 +45,7 @@ class Refusal(StrEnum):
     nothing_to_change = "nothing_to_change"
     instalment_below_interest = "instalment_below_interest"
     effective_date_not_ahead = "effective_date_not_ahead"
+    effective_date_after_an_instalment = "effective_date_after_an_instalment"
     # changes and the end
     scheme_unknown = "scheme_unknown"
     holiday_asks_for_nothing = "holiday_asks_for_nothing"
@@ -94,9 +95,12 @@ EXPLAINED: dict[Refusal, str] = {
     Refusal.waiver_exceeds_unpaid: "More cannot be waived than is unpaid.",
     Refusal.prepayment_exceeds_principal: "The prepayment is not below the principal left. Ask for a quote.",
     Refusal.prepayment_below_arrears: "Money settles what is overdue first; nothing is left to prepay.",
-    Refusal.nothing_to_change: "Name what changes: instalments, instalment, rate, moratorium, or arrears to capitalise.",
+    Refusal.nothing_to_change: "Name what changes: instalments, instalment, rate, moratorium, arrears to capitalise.",
     Refusal.instalment_below_interest: "The instalment would not cover the interest (no negative amortisation).",
     Refusal.effective_date_not_ahead: "A change takes effect today or later.",
+    Refusal.effective_date_after_an_instalment: (
+        "Where interest runs by the day, a change takes effect before the next instalment; ask again once it is due."
+    ),
     Refusal.scheme_unknown: "The product names no such resolution scheme.",
     Refusal.holiday_asks_for_nothing: "A payment holiday asks for nothing: capitalise its interest, or accrue it.",
     Refusal.relief_leaves_no_instalment: "Relief leaves no instalment to repay in: grant fewer, or extend the tenure.",

@@ -9,7 +9,7 @@ from domain.codec import decode, encode
 from domain.events import LoanEvent
 from domain.loan import Loan
 
-CACHES = {"planned", "settled_dues"}
+CACHES = {"planned", "settled_dues", "terms_read"}
 """What a loan has worked out to be quick."""
 
 

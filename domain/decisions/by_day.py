@@ -16,7 +16,6 @@ from domain import events as e
 from domain.amortisation import rounded
 from domain.loan import Loan, Row
 from domain.periods import Rates, Span, lay_out
-from domain.terms import Terms
 
 
 def counts_days(loan: Loan) -> bool:
@@ -47,7 +46,7 @@ def outstanding_since(loan: Loan, since: date) -> list[tuple[date, int]]:
 
 def interest_over(loan: Loan, spans: tuple[Span, ...], until: date) -> Fraction:
     """Exact interest over spans (their days up to `until`, included) on the principal by the day."""
-    terms = Terms.parse(loan.terms)
+    terms = loan.agreed
     rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
     steps = outstanding_since(loan, spans[0].start)
     interest = Fraction(0)
@@ -64,7 +63,7 @@ def accrued(loan: Loan, on: date) -> int:
     if row is None or loan.accrual_from is None:
         return 0
     spans = spans_of(loan, row)
-    return rounded(Terms.parse(loan.terms), interest_over(loan, spans, min(on, row.due_on)))
+    return rounded(loan.agreed, interest_over(loan, spans, min(on, row.due_on)))
 
 
 def spans_of(loan: Loan, row: Row) -> tuple[Span, ...]:
@@ -74,7 +73,7 @@ def spans_of(loan: Loan, row: Row) -> tuple[Span, ...]:
 
 def periods_from(loan: Loan, row: Row) -> list[tuple[Span, ...]]:
     """The days that this row and the later ones cover."""
-    terms = Terms.parse(loan.terms)
+    terms = loan.agreed
     periods = lay_out(terms, max(terms.row_count, loan.rows[-1].number - loan.first_number + 1)).rows
     return [period.spans for period in periods[row.number - loan.first_number : loan.rows[-1].number]]
 
@@ -88,7 +87,7 @@ def follow_principal(loan: Loan, on: date) -> Iterator[e.EmiScheduled]:
     row = loan.next_row
     if not counts_days(loan) or row is None or loan.accrual_from is None:
         return
-    terms = Terms.parse(loan.terms)
+    terms = loan.agreed
     rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
     spans = periods_from(loan, row)
     balance = loan.principal_not_due()

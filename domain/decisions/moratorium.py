@@ -8,7 +8,6 @@ from fractions import Fraction
 from domain.amortisation import flat_interest, rounded
 from domain.loan import Loan, Row
 from domain.periods import Rates, lay_out
-from domain.terms import Terms
 
 SUMMED = ("flat", "rule_of_78")
 """Methods whose interest is a sum over the whole term and no rate on the balance."""
@@ -40,7 +39,7 @@ def at_fall_due(loan: Loan, row: Row) -> tuple[int, int]:
 
 def interest_of_period(loan: Loan, row: Row) -> int:
     """What a row's whole period earns, whether the row asks for it or not. Paise."""
-    terms = Terms.parse(loan.terms)
+    terms = loan.agreed
     periods = lay_out(terms, max(terms.row_count, row.number - loan.first_number + 1)).rows
     rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
     period = periods[row.number - loan.first_number]

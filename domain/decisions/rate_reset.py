@@ -21,7 +21,6 @@ from domain.events import LoanEvent
 from domain.loan import Loan
 from domain.product import Product
 from domain.refusals import Refusal, Refused
-from domain.terms import Terms
 
 
 def reset_rate(loan: Loan, command: c.ResetRate, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
@@ -35,7 +34,7 @@ def reset_rate(loan: Loan, command: c.ResetRate, now: datetime, rules: Rules) ->
     if option == "switch_to_fixed" and switches(loan) >= product.reset_fixed_switches:
         raise Refused(Refusal.no_switch_left, "/option", allowed=product.reset_fixed_switches)
     ahead = loan_on(loan, command.effective_on, now)
-    previous = rate_on(Terms.parse(loan.terms), command.effective_on)
+    previous = rate_on(loan.agreed, command.effective_on)
     offered = offers(loan, ahead, command, product)
     schedule = rows_for(loan, ahead, command, option, product)
     yield e.RateReset(

@@ -37,7 +37,7 @@ def accrued_interest(loan: Loan, principal_paise: int, on: date) -> int:
     row, since, carried = loan.next_row, loan.accrual_from, loan.accrual_carried
     if row is None or since is None or on <= since or principal_paise <= 0:
         return loan.held_paise + carried
-    terms = Terms.parse(loan.terms)
+    terms = loan.agreed
     waiting = loan.held_paise + carried
     most = interest_of_period(loan, row) if waits(loan) else row.interest - carried
     if terms.interest_method in SUMMED:
@@ -86,7 +86,7 @@ def reamortise(
     """
     replaced = ahead.rows[ahead.due_rows :]
     first = replaced[0]
-    old = Terms.parse(loan.terms)
+    old = loan.agreed
     left = min(moratorium_left(ahead), len(replaced) - 1)
     changed: dict[str, Any] = {
         "principal_paise": principal,

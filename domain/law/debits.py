@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from functools import lru_cache
 from typing import Final, Literal
 
 from domain.calendar import IST, at_hour
@@ -73,6 +74,7 @@ NOTICE: Final[Mapping[str, Table[Notice]]] = {
 """NACH mandates are outside the framework: a notice there is the product's choice."""
 
 
+@lru_cache(maxsize=1024)
 def notice_hours(rail: str, on: date) -> Ruled[int]:
     """How many hours ahead a debit on a rail must be told at least; 0 where no rule asks for it."""
     notice, rule = ruled(in_force(NOTICE.get(rail, ()), on), NO_NOTICE)

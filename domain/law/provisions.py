@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, Literal
 
 from domain.law.classification import AssetClass
@@ -152,6 +153,7 @@ def expected_credit_loss(lender: Lender, on: date) -> DatedRule[CreditLoss] | No
     return in_force(ECL, on, lender)
 
 
+@lru_cache(maxsize=1024)
 def provision_percent(
     asset_class: AssetClass, lender: Lender, secured: bool, on: date, kind: StandardKind = "general"
 ) -> Ruled[Decimal | None]:
