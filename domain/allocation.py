@@ -67,7 +67,8 @@ def undo(loan: Loan, paise: int) -> list[Line]:
 
 
 def paid_days(loan: Loan) -> dict[Key, date]:
-    """The value date on which each due was fully paid: when the money in hand first reached it, not before its day."""
+    """The value date on which each due was fully paid: when the money in hand first reached it, not before it was
+    owed, which is its own day unless it was paid in advance."""
     money = sorted((r.value_on, r.amount - r.directed) for r in loan.receipts.values() if not r.reversed)
     days: dict[Key, date] = {}
     owed = paid = used = 0
@@ -81,5 +82,6 @@ def paid_days(loan: Loan) -> dict[Key, date]:
             paid += amount
             used += 1
         if last is not None:
-            days[due.key] = max(last, due.due_on)
+            owed_on = loan.advanced.get(due.of, due.due_on) if isinstance(due.of, int) else due.due_on
+            days[due.key] = max(last, owed_on)
     return days

@@ -535,6 +535,8 @@ class Recast(LoanEvent):
     """Up to which day's end penal charges by the day are levied; empty = never."""
     npa_since: str
     """Since when the loan would have been NPA; empty = it would not be."""
+    advanced: list[list[Any]]
+    """Instalments that were paid before their day: (number, the day on which they were owed for that)."""
 
 
 @stored_as("loan.principal-prepaid.v1")

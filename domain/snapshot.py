@@ -9,7 +9,7 @@ import orjson
 
 from domain.loan import Change, Due, InFlight, Levied, Loan, Opportunity, Receipt, Row, Tranche, as_day
 
-SCHEMA = 4
+SCHEMA = 5
 """Raise it whenever a field of `Loan` is added, renamed or means something else; a test compares the fields."""
 
 PLAIN = (
@@ -58,6 +58,7 @@ def dump(loan: Loan) -> bytes:
     ]
     state["changes"] = [(each.on, each.arrived, each.kind, each.asked) for each in loan.changes]
     state["principal_repaid"] = loan.principal_repaid
+    state["advanced"] = list(loan.advanced.items())
     state["notified_at"] = list(loan.notified_at.items())
     state["failed_refunds"] = [(key, at, attempt) for key, (at, attempt) in loan.failed_refunds.items()]
     state["in_flight"] = [
@@ -95,6 +96,7 @@ def load(loan_id: str, state_bytes: bytes) -> Loan:
     loan.changes = [Change(date.fromisoformat(each[0]), *each[1:]) for each in state["changes"]]
     loan.principal_repaid = [(date.fromisoformat(day), paise) for day, paise in state["principal_repaid"]]
     loan.notified_at = {number: datetime.fromisoformat(at) for number, at in state["notified_at"]}
+    loan.advanced = {number: date.fromisoformat(day) for number, day in state["advanced"]}
     loan.failed_refunds = {key: (datetime.fromisoformat(at), attempt) for key, at, attempt in state["failed_refunds"]}
     loan.opportunities = {
         number: Opportunity(attempt, datetime.fromisoformat(at) if at else None)

@@ -147,6 +147,7 @@ EXAMPLES: tuple[LoanEvent, ...] = (
         excess_paise=0,
         penal_upto="",
         npa_since="",
+        advanced=[],
     ),
     e.MonthClosed(
         on="2026-02-28",
