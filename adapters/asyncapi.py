@@ -20,6 +20,7 @@ from domain.refusals import Refusal
 from projections.ledger import ACCOUNTS
 from projections.registry import ALL
 from streams import topics as t
+from streams.loan_standings import LoanStanding
 from streams.los_updates import UPDATES as LOS_UPDATES
 from streams.outbound import CONSEQUENCES, Consequence
 from streams.wire import CARRIES
@@ -39,11 +40,12 @@ DESCRIPTIONS: dict[str, str] = {
     t.LOAN_EVENTS.name: "Every event of every loan, in order per loan.",
     t.PAYOUT_INSTRUCTIONS.name: "Money to send; `instruction_id` is deterministic, so doing it twice can be refused.",
     t.DEBIT_INSTRUCTIONS.name: "Money to debit; an instruction's id is loan:instalment:attempt.",
-    t.MANDATE_INSTRUCTIONS.name: "Mandates to register.",
+    t.MANDATE_INSTRUCTIONS.name: "Mandates to cancel.",
     t.NOTIFICATIONS.name: "Notices to send. Who and where is looked up by whoever sends them.",
     t.CASES.name: "Work for people.",
     t.DEAD_LETTERS.name: "Records that could not be applied, byte for byte; the headers `qist_*` say why.",
-    t.BORROWER_LOANS.name: "Which loans a borrower has.",
+    t.BORROWER_LOANS.name: "Which loans a borrower has, and that a borrower's personal data is to be forgotten.",
+    t.LOAN_STANDINGS.name: "How each loan of a borrower stands, as of now; from it follows the class of the others.",
     t.PROJECTION_LEDGER.name: "The journal, entry by entry.",
     t.PROJECTION_DELINQUENCY.name: "Each loan's standing.",
     t.PROJECTION_DASHBOARD.name: "Counts and sums by day.",
@@ -171,7 +173,9 @@ def message(name: str, says: str | None, payload: str | None) -> Document:
 
 
 def carried(topic: str) -> list[type[Any]]:
-    """The models of an inbound topic."""
+    """The models of a topic whose messages have models of their own."""
+    if topic == t.LOAN_STANDINGS.name:
+        return [LoanStanding]
     return list(LOS_UPDATES.values()) if topic == t.UPDATES.name else list(CARRIES.get(topic, ()))
 
 
@@ -253,6 +257,12 @@ def schema_of_consequence(event: Document, consequence: Consequence) -> Document
     """Its body made of the event's schemas instead of the event's values."""
     made = consequence.body(event["properties"])
     properties = {name: held if isinstance(held, dict) else {"const": held} for name, held in made.items()}
+    if consequence.keeps_hours:
+        properties["not_before"] = {
+            "type": "string",
+            "format": "date-time",
+            "description": "The borrower may be contacted from then on (8:00 to 19:00).",
+        }
     vault = {"account": {"type": "object", "description": "From the vault; absent once the borrower is erased."}}
     return {
         "type": "object",

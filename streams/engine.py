@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,7 +27,8 @@ from domain.chain import GENESIS, link
 from domain.codec import encode
 from domain.decisions.rules import Rules
 from domain.life import handle
-from domain.refusals import Refused, Repeated
+from domain.loan import Loan
+from domain.refusals import Refusal, Refused, Repeated
 from streams.clock import Clock
 from streams.envelope import Record
 from streams.inbox import KafkaInbox
@@ -74,6 +75,8 @@ class Batch:
     reroutes: list[tuple[Record, int]] = field(default_factory=list[tuple[Record, int]])
     released: set[str] = field(default_factory=set[str])
     """Loans that were booked in this batch: what was parked for them is taken."""
+    open_loans: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
+    """Loans, before this batch, of the borrowers that it is asked to erase."""
 
 
 @dataclass(slots=True)
@@ -258,6 +261,7 @@ class Engine:
             home = [(partition_of(m.loan_id, self._partition_count), m.loan_id) for m in messages]
             await self._load([*home, *batch.wakeups])
             released = await self._released(messages)
+            batch.open_loans = await self._open_loans(messages)
             batch.parts.clear()
             batch.touched.clear()
             batch.reroutes.clear()
@@ -296,6 +300,22 @@ class Engine:
                 records = await self._log.parked_of(number, message.loan_id, list(TOPIC_ORDER))
                 released[message.loan_id] = [self._understand(record) for record in records]
         return released
+
+    async def _open_loans(self, messages: Sequence[Message]) -> Mapping[str, Collection[str]]:
+        """What stands in the way of erasing the borrowers of these loans; their others may live in any partition."""
+        asked = {message.loan_id for message in messages if isinstance(message.command, c.EraseBorrower)}
+        if not asked:
+            return {}
+        borrowers = {held.loan.borrower_id for held in self._held(asked)}
+        borrowers |= {m.command.borrower_id for m in messages if isinstance(m.command, c.BookLoan)}
+        return await self._log.open_loans(borrowers)
+
+    def _held(self, loan_ids: Iterable[str]) -> Iterator[Held]:
+        """Those of these loans that are in hand."""
+        for loan_id in loan_ids:
+            partition = self._partitions.get(partition_of(loan_id, self._partition_count))
+            if partition is not None and loan_id in partition.loans:
+                yield partition.loans[loan_id]
 
     def _decide_all(
         self,
@@ -356,11 +376,15 @@ class Engine:
         batch.touched[message.loan_id] = part.partition
         outcome, refused = "done", None
         try:
+            if held is not None and isinstance(message.command, c.EraseBorrower):
+                self._only_loan_open(batch, held.loan)
             loan = handle(held.loan if held else None, message.command, batch.now, self._rules)
             if held is None:
                 held = loans[message.loan_id] = Held(loan, GENESIS)
             part.tally.applied += 1
             part.secrets.extend(owned(secret, loan.borrower_id) for secret in message.secrets)
+            if isinstance(message.command, c.EraseBorrower):
+                self._erase(batch, part, loan.borrower_id)
         except Repeated:
             outcome = "repeated"
             part.tally.repeated += 1
@@ -387,6 +411,27 @@ class Engine:
                 version=held.loan.version if held else 0,
                 correlation_id=message.correlation_id,
             )
+
+    def _only_loan_open(self, batch: Batch, loan: Loan) -> None:
+        """A borrower is erased whole, so no other loan of theirs may need what is known of them: those of this batch
+        as they stand in it, the others as the log has them."""
+        of_batch = {held.loan.id: held.loan for held in self._held(batch.touched)}
+        needing = {other for other in batch.open_loans.get(loan.borrower_id, ()) if other not in of_batch}
+        needing |= {
+            other.id
+            for other in of_batch.values()
+            if other.borrower_id == loan.borrower_id and other.stage not in ("closed", "cancelled")
+        }
+        if needing - {loan.id}:
+            raise Refused(Refusal.borrower_is_needed, "/loan_id", open_loans=", ".join(sorted(needing - {loan.id})))
+
+    @staticmethod
+    def _erase(batch: Batch, part: Part, borrower_id: str) -> None:
+        """The log destroys the borrower's personal data with the event that says so; what came before it in this batch
+        is not stored at all."""
+        part.erased.append(borrower_id)
+        for other in batch.parts.values():
+            other.secrets = [secret for secret in other.secrets if secret.borrower_id != borrower_id]
 
     def _wake(self, batch: Batch, part: Part, loan_id: str) -> None:
         """Time has come for a loan."""

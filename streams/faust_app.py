@@ -12,19 +12,21 @@ from typing import Any, cast
 import faust
 from faust.auth import SASLCredentials, SSLCredentials
 
+from streams.borrower_standing import add_borrower_standing
 from streams.faust_ends import Consumer
 from streams.faust_records import Table, Topics
 from streams.insights import OUTCOMES, add_insights
 from streams.los_sync import add_los_sync
-from streams.topics import BORROWER_LOANS, PROJECTION_DASHBOARD, UPDATES, Topic
+from streams.topics import BORROWER_LOANS, LOAN_STANDINGS, PROJECTION_DASHBOARD, UPDATES, Topic
 
 GROUP = "qist-streams"
 """Consumer group and name of the app: it begins the names of its changelog topics, so it never changes."""
 
-CONSUMED = (BORROWER_LOANS, UPDATES, PROJECTION_DASHBOARD, OUTCOMES)
+CONSUMED = (BORROWER_LOANS, UPDATES, LOAN_STANDINGS, PROJECTION_DASHBOARD, OUTCOMES)
 INTERNAL = (
     OUTCOMES,
     Topic(f"{GROUP}-borrower-loans-changelog", "borrower_id", compacted=True),
+    Topic(f"{GROUP}-borrower-standings-changelog", "borrower_id", compacted=True),
     Topic(f"{GROUP}-latest-updates-changelog", "borrower_id", compacted=True),
     Topic(f"{GROUP}-outcome-counts-changelog", "dimension", compacted=True),
 )
@@ -87,6 +89,7 @@ def build_app(plan: StreamsPlan) -> faust.App:
     cast(Any, app.transport).Consumer = Consumer
     topics = Topics(app)
     add_los_sync(app, topics, plan.partitions)
+    add_borrower_standing(app, topics, plan.partitions)
     add_insights(app, topics, plan.partitions)
     return app
 

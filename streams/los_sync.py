@@ -7,6 +7,8 @@ Two tables, both keyed by borrower and in the partition that `los.updates` has f
   the word of a loan that was booked earlier. A loan that appears gets what waited for a first loan, and what is newer
   than its booking; anything else the LOS had known when it booked the loan.
 
+A borrower who was erased is forgotten in both: an update holds personal data, and the loans are all closed.
+
 Every command's id follows from the update's and the loan's, so that sending twice is harmless.
 """
 # pyright: basic
@@ -22,7 +24,15 @@ import faust
 
 from streams.envelope import Record
 from streams.faust_records import Table, Topics, Work, add_agent, assigned
-from streams.los_updates import Update, identity_of, time_of, understand_loan, understand_update
+from streams.los_updates import (
+    BorrowerErased,
+    Update,
+    identity_of,
+    time_of,
+    understand_erasure,
+    understand_loan,
+    understand_update,
+)
 from streams.topics import BORROWER_LOANS, COMMANDS, UPDATES, Topic, partition_of
 
 KEPT = timedelta(days=7)
@@ -39,6 +49,20 @@ class LosSync:
         self._loans = loans
         self._updates = updates
         self._partitions = partitions
+
+    def learn(self, record: Record, work: Work) -> None:
+        """Something about a borrower's loans: one more, or the borrower was erased."""
+        if record.header("ce_type") == BorrowerErased.TYPE:
+            self.erase(record, work)
+        else:
+            self.learn_loan(record, work)
+
+    def erase(self, record: Record, work: Work) -> None:
+        """Forget a borrower: what waits to be told is personal data."""
+        borrower_id = understand_erasure(record).borrower_id
+        if self._is_home(record, BORROWER_LOANS, borrower_id, work):
+            work.drop(self._loans, borrower_id)
+            work.drop(self._updates, borrower_id)
 
     def learn_loan(self, record: Record, work: Work) -> None:
         """A loan was booked: remember it, and tell it what it cannot know."""
@@ -122,7 +146,7 @@ def add_los_sync(app: faust.App, topics: Topics, partitions: int) -> None:
     loans: Any = app.Table("borrower-loans", partitions=partitions)
     updates: Any = app.Table("latest-updates", partitions=partitions)
     sync = LosSync(loans, updates, partitions)
-    add_agent(app, topics, BORROWER_LOANS, sync.learn_loan)
+    add_agent(app, topics, BORROWER_LOANS, sync.learn)
     add_agent(app, topics, UPDATES, sync.fan_out)
 
     async def forget() -> None:

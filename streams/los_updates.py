@@ -119,6 +119,15 @@ class BorrowerLoan(BaseModel):
     product: str = ""
 
 
+class BorrowerErased(BaseModel):
+    """`servicing.borrower-loans`: the borrower's personal data was destroyed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    TYPE: ClassVar[str] = "servicing.borrower-erased.v1"
+
+    borrower_id: BorrowerId
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
     """An update, understood: plain values, so that a table can keep it."""
@@ -174,7 +183,7 @@ def understand_update(record: Record, sent_at: datetime) -> Update:
         raise Refused(Refusal.missing_type, "/headers/ce_type")
     if kind not in UPDATES:
         raise Refused(Refusal.unknown_type, "/headers/ce_type", topic=record.topic, type=kind[:100])
-    body = _validated(UPDATES[kind], record)
+    body = validated(UPDATES[kind], record)
     identity = identity_of(record)
     if len(identity) > LONGEST_IDENTITY:
         identity = hashlib.sha256(identity.encode()).hexdigest()
@@ -191,7 +200,12 @@ def understand_update(record: Record, sent_at: datetime) -> Update:
 
 def understand_loan(record: Record) -> BorrowerLoan:
     """The loan that a record tells of; `Refused` with the field at fault when it tells of none."""
-    return _validated(BorrowerLoan, record)
+    return validated(BorrowerLoan, record)
+
+
+def understand_erasure(record: Record) -> BorrowerErased:
+    """The borrower that a record says is erased."""
+    return validated(BorrowerErased, record)
 
 
 def identity_of(record: Record) -> str:
@@ -213,7 +227,8 @@ def time_of(record: Record) -> datetime | None:
     return at
 
 
-def _validated(model: type[Model], record: Record) -> Model:
+def validated(model: type[Model], record: Record) -> Model:
+    """A record's body; `Refused` with the field at fault when it is none of this kind."""
     try:
         return model.model_validate_json(record.value or b"")
     except ValidationError as error:

@@ -1,24 +1,30 @@
 """What the world is told of an event: the event itself, and the instructions, notices and cases that follow from it.
 
-Pure and deterministic, from the event alone: publishing twice gives the same records, with the same ids.
+Pure and deterministic, from the event alone: publishing twice gives the same records, with the same ids. Only how a
+loan stands (`told_standing`) is told as the log has it now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from domain import events as e
+from domain.law.contact import next_contact_moment
 from streams.envelope import headers_for
-from streams.ports import EventRow
+from streams.loan_standings import LoanStanding, standing
+from streams.ports import EventRow, Stood
 from streams.topics import (
     BORROWER_LOANS,
     CASES,
     DEBIT_INSTRUCTIONS,
     LOAN_EVENTS,
+    LOAN_STANDINGS,
+    MANDATE_INSTRUCTIONS,
     NOTIFICATIONS,
     PAYOUT_INSTRUCTIONS,
     Topic,
@@ -50,6 +56,10 @@ class Consequence:
     key: str = "loan_id"
     token: str = ""
     """The event's field that names the vault entry to resolve."""
+    when: Callable[[Mapping[str, Any]], bool] = lambda event: True
+    """Whether this one event has it."""
+    keeps_hours: bool = False
+    """A contact for recovery: `not_before` says when it may be made at the earliest (servicing rule 30)."""
 
 
 def fields(*names: str, **renamed: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
@@ -60,10 +70,32 @@ def fields(*names: str, **renamed: str) -> Callable[[Mapping[str, Any]], dict[st
     }
 
 
-def notice(template: str, *names: str) -> Consequence:
+def constant(**said: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """A body that says the same of every event."""
+    return lambda event: dict(said)
+
+
+def both(
+    *bodies: Callable[[Mapping[str, Any]], dict[str, Any]],
+) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    return lambda event: {name: value for body in bodies for name, value in body(event).items()}
+
+
+def notice(
+    template: str,
+    *names: str,
+    when: Callable[[Mapping[str, Any]], bool] = lambda event: True,
+    keeps_hours: bool = False,
+) -> Consequence:
     """A notice to the borrower; who and where is looked up by whoever sends it, never kept here."""
-    body = fields(*names)
-    return Consequence(NOTIFICATIONS, "servicing.notice.v1", lambda event: {"template": template, **body(event)})
+    body = both(constant(template=template), fields(*names))
+    return Consequence(NOTIFICATIONS, "servicing.notice.v1", body, when=when, keeps_hours=keeps_hours)
+
+
+def case(status: str, *names: str, kind: str = "", **renamed: str) -> Consequence:
+    """Work for a person, or what became of it; `status` is open, escalated or closed."""
+    said = {"status": status, **({"kind": kind} if kind else {})}
+    return Consequence(CASES, "servicing.case.v1", both(constant(**said), fields(*names, **renamed)))
 
 
 CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
@@ -105,6 +137,23 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
             ),
         ),
     ),
+    e.DebitWithdrawn.TOPIC: (
+        Consequence(
+            DEBIT_INSTRUCTIONS,
+            "servicing.debit-withdrawal.v1",
+            fields("instruction_id", "reason", "attempt", instalment="number", withdrawn_at="timestamp"),
+        ),
+    ),
+    e.MandateCancelInstructed.TOPIC: (
+        Consequence(
+            MANDATE_INSTRUCTIONS,
+            "servicing.mandate-cancellation.v1",
+            fields("instruction_id", "mandate_id", "umrn", "rail", "reason", instructed_at="timestamp"),
+        ),
+    ),
+    e.BorrowerErased.TOPIC: (
+        Consequence(BORROWER_LOANS, "servicing.borrower-erased.v1", fields("borrower_id"), key="borrower_id"),
+    ),
     e.Disbursed.TOPIC: (notice("disbursed", "net_paise", "value_on"),),
     e.DebitNotified.TOPIC: (notice("debit-ahead", "number", "amount_paise", "debit_at", "rail"),),
     e.DebitSucceeded.TOPIC: (notice("debit-succeeded", "number", "amount_paise", "value_on"),),
@@ -113,11 +162,72 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
     e.ReceiptReversed.TOPIC: (notice("receipt-reversed", "reference", "amount_paise", "value_on"),),
     e.ChargeLevied.TOPIC: (notice("charge-levied", "kind", "amount_paise", "gst_paise", "reason"),),
     e.Restructured.TOPIC: (notice("restructured", "effective_on", "changes"),),
-    e.PreclosureQuoted.TOPIC: (notice("preclosure-quoted", "quote_id", "total_paise", "valid_until", "parts"),),
-    e.Closed.TOPIC: (notice("closed", "on", "kind", "refund_paise"),),
-    e.CaseOpened.TOPIC: (
-        Consequence(CASES, "servicing.case.v1", fields("case_id", "kind", "reason", instalment="number")),
+    e.ReliefGranted.TOPIC: (notice("relief-granted", "effective_on", "kind", "instalments", "interest", "reason"),),
+    e.RateReset.TOPIC: (
+        notice(
+            "rate-reset",
+            "effective_on",
+            "previous_rate_percent",
+            "annual_rate_percent",
+            "rate_type",
+            "option",
+            "offered",
+        ),
     ),
+    e.Recast.TOPIC: (notice("schedule-corrected", "reason", "value_on", "instalment_paise"),),
+    e.DelinquencyChanged.TOPIC: (
+        notice(
+            "overdue",
+            "on",
+            "dpd",
+            "overdue_paise",
+            "oldest_due_on",
+            when=lambda event: event["dpd"] > 0 and event["classification"] != "NPA",
+            keeps_hours=True,
+        ),
+        notice(
+            "classified-npa",
+            "on",
+            "dpd",
+            "overdue_paise",
+            "oldest_due_on",
+            "because",
+            when=lambda event: event["classification"] == "NPA",
+            keeps_hours=True,
+        ),
+    ),
+    e.PerformanceRestored.TOPIC: (notice("performance-restored", "on", "since"),),
+    e.StatementDue.TOPIC: (
+        notice(
+            "floating-rate-statement",
+            "on",
+            "principal_recovered_paise",
+            "interest_recovered_paise",
+            "instalment_paise",
+            "instalments_left",
+            "annual_rate_percent",
+            "apr_percent",
+        ),
+    ),
+    e.CaseOpened.TOPIC: (case("open", "case_id", "kind", "reason", instalment="number"),),
+    e.CaseClosed.TOPIC: (case("closed", "case_id", "outcome", "note"),),
+    e.GrievanceRaised.TOPIC: (
+        notice("grievance-acknowledged", "grievance_id", "subject", "answer_by"),
+        case("open", "answer_by", kind="grievance", case_id="grievance_id", reason="subject"),
+    ),
+    e.GrievanceEscalated.TOPIC: (case("escalated", "answer_by", kind="grievance", case_id="grievance_id"),),
+    e.CompensationOwed.TOPIC: (notice("compensation-owed", "kind", "reference", "days", "paise", "on"),),
+    e.PapersReleased.TOPIC: (notice("papers-released", "on"),),
+    e.PreclosureQuoted.TOPIC: (notice("preclosure-quoted", "quote_id", "total_paise", "valid_until", "parts"),),
+    e.SettlementAgreed.TOPIC: (notice("settlement-agreed", "amount_paise", "pay_by", "outstanding_paise"),),
+    e.SettlementLapsed.TOPIC: (notice("settlement-lapsed", "pay_by", "received_paise"),),
+    e.Settled.TOPIC: (notice("settled", "on", "received_paise", "principal_paise", "interest_paise", "charges_paise"),),
+    e.DisbursalCancelled.TOPIC: (
+        notice("disbursal-cancelled", "on", "pay_by", "principal_paise", "interest_paise", "fees_returned_paise"),
+    ),
+    e.CancellationLapsed.TOPIC: (notice("cancellation-lapsed", "pay_by"),),
+    e.RefundOwed.TOPIC: (notice("refund-owed", "paise", "reason"),),
+    e.Closed.TOPIC: (notice("closed", "on", "kind", "refund_paise"),),
 }
 """Event -> what else is told because of it."""
 
@@ -142,7 +252,12 @@ def told(row: EventRow) -> list[Told]:
     if consequences:
         event: dict[str, Any] = orjson.loads(state)
         for consequence in consequences:
+            if not consequence.when(event):
+                continue
             body = {"loan_id": loan_id, **consequence.body(event)}
+            if consequence.keeps_hours:
+                moment = next_contact_moment(datetime.fromisoformat(event["timestamp"])).value
+                body["not_before"] = moment.isoformat()
             headers = headers_for(consequence.type, f"{at}:{consequence.topic.name}", SOURCE, occurred_at, *trace)
             by_loan = consequence.key == "loan_id"
             records.append(
@@ -157,6 +272,22 @@ def told(row: EventRow) -> list[Told]:
                 )
             )
     return records
+
+
+def told_standing(stood: Stood, because_of: EventRow) -> Told:
+    """How a loan stands now, told because of an event that moved it."""
+    loan = standing(stood.loan_id, stood.borrower_loans, stood.newest)
+    at = f"{stood.partition}:{loan.position}"
+    headers = headers_for(
+        LoanStanding.TYPE,
+        f"{at}:{LOAN_STANDINGS.name}",
+        SOURCE,
+        datetime.fromisoformat(loan.as_of),
+        ("qist_position", at),
+        ("qist_correlation_id", because_of[9]),
+    )
+    value = loan.model_dump_json().encode()
+    return Told(LOAN_STANDINGS.name, loan.borrower_id, headers, value, same_partition=False)
 
 
 def with_secret(record: Told, content: Mapping[str, Any] | None) -> bytes:

@@ -15,6 +15,18 @@ EventRow = tuple[int, int, str, int, str, bytes, datetime, datetime, str, str, s
 """partition, position, loan, version, topic, state, occurred_at, recorded_at, causation, correlation, actor, hash."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """What the log has of how a loan stands: the newest of each kind of event that moves it."""
+
+    partition: int
+    loan_id: str
+    borrower_loans: Sequence[str]
+    """All loans of its borrower."""
+    newest: Mapping[str, tuple[int, bytes]]
+    """Stored name -> position and stored bytes."""
+
+
 class FencedOff(Exception):
     """Another writer has taken these partitions: nothing was committed."""
 
@@ -99,6 +111,8 @@ class Part:
     parked: list[tuple[str, Record]] = field(default_factory=list[tuple[str, Record]])
     unparked: list[tuple[str, Record]] = field(default_factory=list[tuple[str, Record]])
     secrets: list[Secret] = field(default_factory=list[Secret])
+    erased: list[str] = field(default_factory=list[str])
+    """Borrowers whose personal data is destroyed, before any of `secrets` is stored."""
     snapshots: list[tuple[str, int, int, bytes, bytes]] = field(
         default_factory=list[tuple[str, int, int, bytes, bytes]]
     )
@@ -135,6 +149,14 @@ class Log(Protocol):
     async def events_after(self, partition: int, position: int, limit: int) -> list[EventRow]: ...
 
     async def open_secrets(self, tokens: Collection[str]) -> Mapping[str, Mapping[str, Any]]: ...
+
+    async def standings(self, loans: Collection[tuple[int, str]]) -> Sequence[Stood]:
+        """How these loans (partition, id) stand now."""
+        ...
+
+    async def open_loans(self, borrowers: Collection[str]) -> Mapping[str, Collection[str]]:
+        """Loans that are not closed, by borrower."""
+        ...
 
     async def unpublished_dead_letters(self, partitions: Collection[int]) -> list[tuple[int, DeadLetter]]: ...
 

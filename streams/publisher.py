@@ -16,7 +16,8 @@ import structlog
 from aiokafka.errors import MessageSizeTooLargeError
 
 from streams.envelope import Record
-from streams.outbound import Told, told, with_secret
+from streams.loan_standings import STANDING
+from streams.outbound import Told, told, told_standing, with_secret
 from streams.ports import Claim, DeadLetter, EventRow, Log
 from streams.topics import DEAD_LETTERS
 
@@ -169,6 +170,7 @@ class Publisher:
                     rows = await self._log.events_after(partition, cursor.published, CHUNK)
                 slices.append((cursor, rows))
         records = [(row[0], record) for _, rows in slices for row in rows for record in told(row)]
+        records += await self._standings([row for _, rows in slices for row in rows if row[4] in STANDING])
         secrets = await self._secrets(records)
         futures = [
             await producer.send(
@@ -192,6 +194,12 @@ class Publisher:
     async def _secrets(self, records: Sequence[tuple[int, Told]]) -> Any:
         tokens = {record.token for _, record in records if record.token}
         return await self._log.open_secrets(tokens) if tokens else {}
+
+    async def _standings(self, rows: Sequence[EventRow]) -> list[tuple[int, Told]]:
+        """How the loans of these events stand: as of now, so that what is published again is not an older truth."""
+        newest = {(row[0], row[2]): row for row in rows}
+        stood = await self._log.standings(newest.keys()) if newest else []
+        return [(one.partition, told_standing(one, newest[one.partition, one.loan_id])) for one in stood]
 
     async def _publish_dead_letters(self) -> None:
         producer = await self._ready()

@@ -43,7 +43,10 @@ NOTIFICATIONS = Topic("servicing.notifications", "loan_id")
 CASES = Topic("servicing.cases", "loan_id")
 DEAD_LETTERS = Topic("servicing.dead-letters", "the original key")
 BORROWER_LOANS = Topic("servicing.borrower-loans", "borrower_id", compacted=False)
-"""Which loans a borrower has, told when a loan is booked: what the fan-out of `los.updates` is built from."""
+"""Which loans a borrower has, told when a loan is booked, and that a borrower was erased: what the fan-out of
+`los.updates` is built from."""
+LOAN_STANDINGS = Topic("servicing.loan-standings", "borrower_id")
+"""How each loan of a borrower stands: what the classification per borrower is built from (servicing rule 21)."""
 
 PROJECTION_LEDGER = Topic("projection.ledger", "loan_id")
 PROJECTION_DELINQUENCY = Topic("projection.delinquency", "loan_id", compacted=True)
@@ -59,6 +62,7 @@ OUTBOUND = (
     CASES,
     DEAD_LETTERS,
     BORROWER_LOANS,
+    LOAN_STANDINGS,
     PROJECTION_LEDGER,
     PROJECTION_DELINQUENCY,
     PROJECTION_DASHBOARD,

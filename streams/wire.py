@@ -13,7 +13,7 @@ from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
-from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from domain import commands as c
 from domain.calendar import ist_day
@@ -348,8 +348,36 @@ class MandateExpired(MandateOutcome):
     STATUS = "expired"
 
 
+SYNONYMS = {
+    "tenure": "reduce_tenure",
+    "emi": "reduce_emi",
+    "reduce_instalment": "reduce_emi",
+    "tenor": "longer_tenure",
+    "capitalize": "capitalise",
+    "payment_holiday": "payment-holiday",
+    "holiday": "payment-holiday",
+    "part_prepayment": "part-prepayment",
+    "fixed": "switch_to_fixed",
+}
+
+
+def usual(value: Any) -> Any:
+    """A word as the contract writes it, where another spelling was sent."""
+    if not isinstance(value, str):
+        return value
+    plain = value.strip().lower().replace("-", "_").replace(" ", "_")
+    return SYNONYMS.get(plain, plain)
+
+
+Usual = BeforeValidator(usual)
+Choice = Annotated[
+    Literal["reduce_tenure", "reduce_emi"] | None,
+    Usual,
+    Field(validation_alias=AliasChoices("choice", "option", "mode", "effect", "reduce")),
+]
+"""Of a part-prepayment; by default as the product says."""
 Method = Literal["upi", "neft", "imps", "rtgs", "cash", "card", "link", "cheque"]
-Intent = Literal["dues", "advance", "part-prepayment", "preclosure", "settlement"]
+Intent = Annotated[Literal["dues", "advance", "part-prepayment", "preclosure", "settlement"], Usual]
 
 
 class PaymentReceived(Inbound):
@@ -360,7 +388,7 @@ class PaymentReceived(Inbound):
     value_on: Day
     at: Instant | None = None
     intent: Intent = "dues"
-    choice: Literal["reduce_tenure", "reduce_emi"] | None = None
+    choice: Choice = None
 
     def command(self) -> c.Command:
         return c.ReceivePayment(
@@ -404,7 +432,7 @@ class ServicingCommand(Inbound):
 EffectiveOn = Annotated[Day, Field(validation_alias=AliasChoices("effective_on", "effective_from", "from"))]
 Rows = Annotated[int, Field(strict=True, ge=1, le=3660)]
 Percent = Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,8})?$")]
-HeldInterest = Literal["pay", "capitalise", "accrue"]
+HeldInterest = Annotated[Literal["pay", "capitalise", "accrue"], Usual]
 
 
 class Restructure(ServicingCommand):
@@ -440,7 +468,7 @@ class Restructure(ServicingCommand):
 class GrantRelief(ServicingCommand):
     TYPE = "servicing.grant-relief.v1"
     kind: Annotated[
-        Literal["moratorium", "payment-holiday"], Field(validation_alias=AliasChoices("kind", "relief"))
+        Literal["moratorium", "payment-holiday"], Usual, Field(validation_alias=AliasChoices("kind", "relief"))
     ] = "moratorium"
     effective_on: EffectiveOn
     instalments: Rows
@@ -463,7 +491,7 @@ class ResetRate(ServicingCommand):
     TYPE = "servicing.reset-rate.v1"
     effective_on: EffectiveOn
     annual_rate_percent: Percent
-    option: Literal["longer_tenure", "higher_emi", "both", "switch_to_fixed"] | None = None
+    option: Annotated[Literal["longer_tenure", "higher_emi", "both", "switch_to_fixed"] | None, Usual] = None
     instalments: Rows | None = None
     instalment_paise: Paise | None = None
 
@@ -566,7 +594,7 @@ class RecordPayment(ServicingCommand):
     method: Method
     value_on: Day
     intent: Intent = "dues"
-    choice: Literal["reduce_tenure", "reduce_emi"] | None = None
+    choice: Choice = None
 
     def command(self) -> c.Command:
         return c.ReceivePayment(

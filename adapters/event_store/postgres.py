@@ -17,11 +17,13 @@ import asyncpg
 import orjson
 
 from adapters.vault import Vault
+from domain import events as e
 from domain import snapshot
 from domain.codec import decode
 from domain.loan import Loan
 from streams.envelope import Record
-from streams.ports import Claim, DeadLetter, EventRow, FencedOff, Held, LogUnreachable, Part
+from streams.loan_standings import STANDING
+from streams.ports import Claim, DeadLetter, EventRow, FencedOff, Held, LogUnreachable, Part, Stood
 
 Connection = asyncpg.Connection
 
@@ -30,6 +32,18 @@ EVENT_COLUMNS = (
     "occurred_at", "recorded_at", "causation_id", "correlation_id", "actor", "hash",
 )  # fmt: skip
 EVENTS = ", ".join(EVENT_COLUMNS)
+STANDING_TOPICS = ", ".join(f"'{topic}'" for topic in STANDING)
+LOANS_OF_BORROWERS = (
+    "SELECT borrower_of(state) AS borrower_id, partition, loan_id FROM events"
+    f" WHERE topic = '{e.LoanBooked.TOPIC}' AND borrower_of(state) = ANY($1)"
+)
+OPEN_LOANS = (
+    f"SELECT b.borrower_id, b.loan_id FROM ({LOANS_OF_BORROWERS}) b WHERE"
+    f" (SELECT e.topic = '{e.Closed.TOPIC}' FROM events e WHERE e.partition = b.partition AND e.loan_id = b.loan_id"
+    f" AND e.topic IN ('{e.LoanBooked.TOPIC}', '{e.Closed.TOPIC}', '{e.Reopened.TOPIC}')"
+    " ORDER BY e.version DESC LIMIT 1) IS NOT true"
+)
+"""Loans whose last word is not that they closed; a loan that is written off still needs its borrower."""
 
 
 class PostgresLog:
@@ -190,6 +204,34 @@ class PostgresLog:
         async with self._reach() as connection:
             return await self._vault.open(connection, tokens)
 
+    async def standings(self, loans: Collection[tuple[int, str]]) -> list[Stood]:
+        """How loans stand now: two queries for all of them."""
+        partitions, loan_ids = zip(*loans, strict=True)
+        async with self._reach() as connection:
+            rows = await connection.fetch(
+                "SELECT DISTINCT ON (e.loan_id, e.topic) e.loan_id, e.topic, e.position, e.state"
+                " FROM unnest($1::int[], $2::text[]) AS w (partition, loan_id) JOIN events e USING (partition, loan_id)"
+                f" WHERE e.topic IN ({STANDING_TOPICS}) ORDER BY e.loan_id, e.topic, e.version DESC",
+                partitions,
+                loan_ids,
+            )
+            newest: dict[str, dict[str, tuple[int, bytes]]] = {}
+            for row in rows:
+                newest.setdefault(row["loan_id"], {})[row["topic"]] = row["position"], row["state"]
+            borrowers = {
+                loan_id: orjson.loads(facts[e.LoanBooked.TOPIC][1])["borrower_id"] for loan_id, facts in newest.items()
+            }
+            found = await connection.fetch(LOANS_OF_BORROWERS, sorted(set(borrowers.values())))
+        theirs: dict[str, list[str]] = {}
+        for row in found:
+            theirs.setdefault(row["borrower_id"], []).append(row["loan_id"])
+        return [Stood(number, loan, theirs[borrowers[loan]], newest[loan]) for number, loan in loans]
+
+    async def open_loans(self, borrowers: Collection[str]) -> dict[str, set[str]]:
+        """Loans that are not closed, by borrower."""
+        async with self._reach() as connection:
+            return await open_loans(connection, borrowers)
+
     async def unpublished_dead_letters(self, partitions: Collection[int]) -> list[tuple[int, DeadLetter]]:
         rows = await self._fetch(
             "SELECT * FROM dead_letters WHERE NOT published AND partition = ANY($1) ORDER BY id LIMIT 1000",
@@ -261,12 +303,34 @@ class PostgresLog:
                 next_offsets,
                 cluster_id,
             )
+        await self._erase(connection, parts)
         secrets = [secret for part in parts for secret in part.secrets]
         if secrets:
             await self._vault.store(connection, secrets, now)
         await self._write_snapshots(connection, parts)
         await self._write_results(connection, parts, now)
         await self._set_aside(connection, parts, cluster_id, now)
+
+    async def _erase(self, connection: Connection, parts: Sequence[Part]) -> None:
+        """Destroy what is known of borrowers, in the transaction of the event that says so: both or neither.
+
+        A loan of theirs that another engine books at this moment either holds the lock on the borrower's key, and is
+        seen here once it is committed, or waits for it and makes a key of its own.
+        """
+        erased = sorted({borrower_id for part in parts for borrower_id in part.erased})
+        if not erased:
+            return
+        for borrower_id in erased:
+            await self._vault.erase(connection, borrower_id)
+        ours = {row[2] for part in parts for row in part.events}
+        for borrower_id, loans in (await open_loans(connection, erased)).items():
+            if loans - ours:
+                raise FencedOff(f"{borrower_id} is not to be erased: loans {sorted(loans - ours)} appeared meanwhile")
+        await connection.execute(
+            "UPDATE dead_letters d SET key = NULL, headers = '[]', value = NULL, detail = 'erased with its borrower'"
+            f" FROM ({LOANS_OF_BORROWERS}) b WHERE d.loan_id = b.loan_id",
+            erased,
+        )
 
     async def _write_agenda(self, connection: Connection, parts: Sequence[Part]) -> None:
         waiting = [(p.partition, loan, at) for p in parts for loan, at in p.agenda.items() if at is not None]
@@ -352,6 +416,14 @@ class PostgresLog:
                 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING",
                 letters,
             )
+
+
+async def open_loans(connection: Connection, borrowers: Collection[str]) -> dict[str, set[str]]:
+    """Loans that are not closed, by borrower, as this transaction sees them."""
+    found: dict[str, set[str]] = {}
+    for row in await connection.fetch(OPEN_LOANS, list(borrowers)):
+        found.setdefault(row["borrower_id"], set()).add(row["loan_id"])
+    return found
 
 
 def source_of(record: Record, cluster_id: str) -> tuple[Any, ...]:
