@@ -55,7 +55,7 @@ def matters(
 ) -> bool:
     """Whether money that counts from an earlier day changes more than what is paid by the waterfall.
 
-    `directed`: it makes another schedule by itself (a part-prepayment, an advance). `taken_back`: the money is gone
+    `directed`: it makes another schedule by itself (a part-prepayment, an advance, a preclosure). `taken_back`: the money is gone
     again, with what it had brought about, be it of today.
     """
     if (value_on >= ist_day(now) and not taken_back) or loan.stage != "active":
@@ -63,10 +63,14 @@ def matters(
     return (
         directed
         or not loan.settles_by_sum
+        or rules.product_of(loan).excess_use != "hold"
         or loan.terms.get("interest_accrual") == "daily"
         or loan.npa_since is not None
         or any(change.on >= value_on for change in loan.changes)
-        or any(receipt.directed and receipt.value_on >= value_on for receipt in loan.receipts.values())
+        or any(
+            (receipt.directed or receipt.intent != "dues") and receipt.value_on >= value_on
+            for receipt in loan.receipts.values()
+        )
         or any(fact.due_on >= value_on and fact.kind in ("bounce", "penal") for fact in loan.levied.values())
         or bool(rules.product_of(loan).penal_percent and loan.oldest_unpaid(0))
     )
@@ -96,6 +100,7 @@ def beginning(loan: Loan) -> Loan:
     """The loan on the day of its payout, with the tranches on the days on which they really went out, or will go out:
     one that was asked for and did not arrive bears no interest (servicing rule 26)."""
     shadow = Loan.shell(loan.id)
+    shadow.quote = loan.quote
     shadow.charges = loan.charges  # so that a charge that the fold works out has no name of the books
     paid_out = loan.disbursed_on
     assert paid_out is not None  # only a loan that is paid out is folded anew

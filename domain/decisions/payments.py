@@ -46,7 +46,7 @@ def receive(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) 
         yield from send_back(loan, command.amount_paise)
         return
     intent = intent_of(loan, command, rules)
-    if hindsight.matters(loan, command.value_on, now, rules, directed=intent in ("part-prepayment", "advance")):
+    if hindsight.matters(loan, command.value_on, now, rules, directed=intent in WAYS):
         choice = choice_of(loan, command, rules) if intent == "part-prepayment" else ""
         yield received(loan, command, lines_for(loan, command.amount_paise), intent, choice)
         yield from prepaid_before(loan, command, intent, now, rules)
@@ -60,11 +60,12 @@ def intent_of(loan: Loan, command: c.ReceivePayment, rules: Rules) -> str:
     """What the money is for: as was said, or what the product does with more than is due (servicing rule 11)."""
     if loan.settlement is not None or loan.cancelling is not None:
         return "dues"
-    if command.intent == "dues":
-        return {"advance": "advance", "prepay": "part-prepayment"}.get(rules.product_of(loan).excess_use, "dues")
-    if command.intent == "advance" and by_day.counts_days(loan):
+    intent = command.intent
+    if intent == "dues":
+        intent = {"advance": "advance", "prepay": "part-prepayment"}.get(rules.product_of(loan).excess_use, "dues")
+    if intent == "advance" and by_day.counts_days(loan):
         return "part-prepayment"  # where interest runs by the day, early money is principal
-    return command.intent
+    return intent
 
 
 def prepaid_before(
@@ -85,6 +86,8 @@ def prepaid_before(
     yield from corrections
     if corrections:
         yield from follow(loan, "a payment counts from an earlier day", now, rules)
+    if intent == "preclosure" and loan.schedule_reason != "preclosure":
+        yield short_of_quote(loan, command, rules)
 
 
 def pay_dues(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
