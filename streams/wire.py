@@ -376,7 +376,7 @@ Choice = Annotated[
     Field(validation_alias=AliasChoices("choice", "option", "mode", "effect", "reduce")),
 ]
 """Of a part-prepayment; by default as the product says."""
-Method = Literal["upi", "neft", "imps", "rtgs", "cash", "card", "link", "cheque"]
+Method = Literal["upi", "neft", "imps", "rtgs", "cash", "card", "link", "cheque", "other"]
 Intent = Annotated[Literal["dues", "advance", "part-prepayment", "preclosure", "settlement"], Usual]
 
 
@@ -589,16 +589,17 @@ class BorrowerStanding(ServicingCommand):
 class RecordPayment(ServicingCommand):
     TYPE = "servicing.record-payment.v1"
     RECOVERY: ClassVar[bool] = False
-    payment_reference: Reference
+    payment_reference: Reference | None = None
+    """The command's id where the money has none of its own."""
     amount_paise: Paise
-    method: Method
+    method: Method = "other"
     value_on: Day
     intent: Intent = "dues"
     choice: Choice = None
 
     def command(self) -> c.Command:
         return c.ReceivePayment(
-            reference=self.payment_reference,
+            reference=self.payment_reference or self.command_id,
             method=self.method,
             amount_paise=self.amount_paise,
             value_on=self.value_on,
