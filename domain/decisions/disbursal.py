@@ -172,7 +172,8 @@ def settle_payout(loan: Loan, command: c.SettlePayout, now: datetime, rules: Rul
 def rescheduled(loan: Loan, paid_out_on: date) -> LoanEvent:
     """The schedule from the actual day of payout; a person looks where the terms do not allow that day."""
     planned = loan.agreed
-    moved = replace(planned, disburse_on=paid_out_on, first_due_on=next_due_after(planned, paid_out_on))
+    first = planned.first_due_on if planned.rows else next_due_after(planned, paid_out_on)
+    moved = replace(planned, disburse_on=paid_out_on, first_due_on=first)
     try:
         terms = Terms.parse(moved.to_dict())
         schedule = build_schedule(terms)

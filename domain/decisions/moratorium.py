@@ -8,10 +8,7 @@ from fractions import Fraction
 from domain.amortisation import flat_interest, rounded
 from domain.loan import Loan, Row
 from domain.periods import Rates, lay_out
-
-SUMMED = ("flat", "rule_of_78")
-"""Methods whose interest is a sum over the whole term and no rate on the balance."""
-
+from domain.terms import ON_THE_FIRST_PRINCIPAL
 
 def waits(loan: Loan) -> bool:
     """Whether the schedule in force has rows whose interest waits."""
@@ -43,7 +40,7 @@ def interest_of_period(loan: Loan, row: Row) -> int:
     periods = lay_out(terms, max(terms.row_count, row.number - loan.first_number + 1)).rows
     rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
     period = periods[row.number - loan.first_number]
-    if terms.interest_method in SUMMED:
+    if terms.interest_method in ON_THE_FIRST_PRINCIPAL:
         regular = sum((rates.factor(each.regular) for each in periods), Fraction(0))
         return flat_interest(terms, terms.financed_paise * regular, len(periods))[period.number - 1]
     paid_out = sum(tranche.amount_paise for tranche in period.inflows)

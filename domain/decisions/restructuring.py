@@ -34,6 +34,11 @@ def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules)
     if command.scheme and command.scheme not in product.restructuring_schemes:
         raise Refused(Refusal.scheme_unknown, "/scheme", scheme=command.scheme)
     ahead = loan_on(loan, command.effective_on, now)
+    if ahead.next_row is None and not (
+        command.capitalise_arrears and (command.instalments or command.instalment_paise)
+    ):
+        # After the last due date there are only arrears: they can be asked for anew, in so many instalments.
+        raise Refused(Refusal.nothing_to_change, "/effective_on", instalments_left=0)
     moratorium: dict[str, Any] = {}
     if command.moratorium_instalments:
         moratorium = {
@@ -96,14 +101,12 @@ def asked_for(command: c.Restructure) -> dict[str, Any]:
 
 
 def loan_on(loan: Loan, effective_on: date, now: datetime) -> Loan:
-    """The loan as it will stand when a change takes effect: today or later, and before its last instalment is due."""
+    """The loan as it will stand when a change takes effect: today or later."""
     if loan.settlement is not None:
         raise Refused(Refusal.settlement_is_open, "/loan_id", pay_by=loan.settlement["pay_by"])
     if effective_on < ist_day(now):
         raise Refused(Refusal.effective_date_not_ahead, "/effective_on", effective_on=effective_on)
     ahead = on_day(loan, effective_on)
-    if ahead.next_row is None:
-        raise Refused(Refusal.nothing_to_change, "/effective_on", instalments_left=0)
     row = loan.next_row
     if by_day.counts_days(loan) and row is not None and ahead is not loan:
         # What such a row will ask for is known when it is due, so nothing can be built on it before.
@@ -122,6 +125,8 @@ def grant_relief(loan: Loan, command: c.GrantRelief, now: datetime, rules: Rules
         raise Refused(Refusal.holiday_asks_for_nothing, "/interest", interest=command.interest)
     ahead = loan_on(loan, command.effective_on, now)
     left = len(ahead.rows) - ahead.due_rows
+    if not left:
+        raise Refused(Refusal.nothing_to_change, "/effective_on", instalments_left=0)
     if not command.extends_tenure and command.instalments >= left:
         raise Refused(Refusal.relief_leaves_no_instalment, "/instalments", instalments_left=left)
     since = ahead.accrual_from

@@ -10,13 +10,13 @@ from typing import Any
 from domain import events as e
 from domain.calendar import year_fraction
 from domain.decisions import by_day
-from domain.decisions.moratorium import SUMMED, interest_of_period, is_held, waits
+from domain.decisions.moratorium import interest_of_period, is_held, waits
 from domain.loan import Loan
 from domain.money import round_ratio, round_to_unit
 from domain.periods import Rates, Span
 from domain.refusals import Refusal, Refused
 from domain.schedule import build_schedule
-from domain.terms import Terms, TermsError
+from domain.terms import ON_THE_FIRST_PRINCIPAL, Terms, TermsError
 
 
 def next_due_after(terms: Terms, day: date) -> date:
@@ -40,7 +40,7 @@ def accrued_interest(loan: Loan, principal_paise: int, on: date) -> int:
     terms = loan.agreed
     waiting = loan.held_paise + carried
     most = interest_of_period(loan, row) if waits(loan) else row.interest - carried
-    if terms.interest_method in SUMMED:
+    if terms.interest_method in ON_THE_FIRST_PRINCIPAL:
         days = (row.due_on - since).days
         return waiting + round_ratio(most * (on - since).days, days, terms.rounding_mode)
     if by_day.counts_days(loan) and not is_held(loan, row):
@@ -78,23 +78,27 @@ def reamortise(
     annual_rate_percent: str | None = None,
     **terms_too: Any,
 ) -> e.EmiScheduled:
-    """New rows from `effective_on`, on the old due days.
+    """New rows from `effective_on`, on the old due days; after the last of them, on those that would have followed.
 
     `ahead` is the loan as it will stand on that day (the loan itself when the day is today), `principal` is repaid by
     the new rows. What accrued on the principal until now since the last due date joins the interest of the first new
     row that asks for interest, so that no day bears interest twice, or not at all. `terms_too` are further terms.
     """
     replaced = ahead.rows[ahead.due_rows :]
-    first = replaced[0]
     old = loan.agreed
-    left = min(moratorium_left(ahead), len(replaced) - 1)
+    number, due_on = (
+        (replaced[0].number, replaced[0].due_on)
+        if replaced
+        else (ahead.rows[-1].number + 1, next_due_after(old, max(effective_on, ahead.rows[-1].due_on)))
+    )
+    left = max(0, min(moratorium_left(ahead), len(replaced) - 1))
     changed: dict[str, Any] = {
         "principal_paise": principal,
         "annual_rate_percent": Decimal(annual_rate_percent) if annual_rate_percent else rate_on(old, effective_on),
-        "instalments": instalments or len(replaced),
+        "instalments": instalments or len(replaced) or 1,
         "disburse_on": effective_on,
         "schedule_starts_on": None,
-        "first_due_on": first.due_on,
+        "first_due_on": due_on,
         "due_day": old.due_dates().due_day if old.frequency.unit == "months" else None,
         "instalment_paise": instalment_paise,
         "instalment_fixed": instalment_paise is not None,
@@ -105,6 +109,7 @@ def reamortise(
         if annual_rate_percent
         else tuple(change for change in old.rate_changes if change.from_day > effective_on),
         "fees": (),
+        "rows": (),
         "broken_period": "add_to_first" if old.interest_method == "reducing" else old.broken_period,
         **terms_too,
     }
@@ -119,7 +124,7 @@ def reamortise(
     rows = [row.dump() for row in ahead.rows[loan.due_rows : ahead.due_rows]]
     for index, row in enumerate(schedule.rows):
         told = row.to_dict()
-        told["number"] = first.number + index
+        told["number"] = number + index
         if index == asks:
             told["interest_paise"] += accrued
         # Fees that wait for a row stay with it, or fall due with the last.
@@ -135,5 +140,5 @@ def reamortise(
         rows=rows,
         terms=terms.to_dict(),
         accrued_paise=accrued,
-        first_number=first.number,
+        first_number=number,
     )
