@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from adapters.house import load_rules, load_shelf
 from domain import commands as c
 from domain.decisions.rules import Rules
+from domain.product import Product, Products
 from tests.stories import Story, day, on, payment, rupees
 
 LOAN = "LN-1"
@@ -91,3 +94,19 @@ def a_closed_loan(**asked: Any) -> Story:
 def a_loan_paid_out_by_us(*, at: str = "5 Jan", **asked: Any) -> Story:
     """The gateway was asked for the payout, and has not answered."""
     return Story().book(on(at), a_request(payout=PAYOUT, **{"disburse": at, **asked}))
+
+
+def a_house(name: str = "personal-loan", **changed: Any) -> Rules:
+    """The lender's rules where a product says otherwise: `a_house(debits={"max_attempts": 6})`."""
+    shelved = load_shelf(None)[name, 1]
+    product = Product.parse(merged(shelved.data, changed))
+    return Rules(Products({(name, 1): product}), load_rules().codes)
+
+
+def merged(data: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables of a product's file with what was changed in them."""
+    both = {
+        name: merged(data[name], new) if isinstance(new, Mapping) and isinstance(data.get(name), Mapping) else new
+        for name, new in changed.items()
+    }
+    return {**data, **both}

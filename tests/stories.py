@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from adapters.house import load_rules
@@ -41,6 +41,21 @@ def rupees(said: str | int) -> int:
     paise = Decimal(str(said).replace(",", "")) * 100
     assert paise == int(paise), f"{said} has parts of a paisa"
     return int(paise)
+
+
+def half_up(exact: Decimal) -> int:
+    """Whole paise, half away from zero (servicing rule 1)."""
+    return int(exact.quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def by_days(paise: int, percent: str, days: int, *, year: int = 365) -> int:
+    """What an amount costs at a percentage a year for so many days. Paise."""
+    return half_up(Decimal(paise) * Decimal(percent) * days / 100 / year)
+
+
+def by_months(paise: int, percent: str, months: int = 1) -> int:
+    """What an amount costs at a percentage a year for so many twelfths of it. Paise."""
+    return half_up(Decimal(paise) * Decimal(percent) * months / 1200)
 
 
 def day(said: str | date) -> date:

@@ -74,13 +74,13 @@ def next_attempt(
 
 
 def limit_reached(product: Product, tried: Tried, on: date) -> str:
-    """Which limit allows no further attempt, in words: the product's, the product's for the rail, or the law's for the
+    """Which limit allows no further attempt, in words: the product's, the law's for the rail, or the product's for the
     rail (servicing rule 35); empty when none is reached."""
     by_law, rule = attempts_allowed(tried.rail, on)
     for made, most, whose in (
         (tried.attempts, product.max_attempts, "the product"),
-        (tried.on_rail, product.rail_attempts.get(tried.rail), f"the product for {tried.rail}"),
         (tried.on_rail, by_law, rule),
+        (tried.on_rail, product.rail_attempts.get(tried.rail), f"the product for {tried.rail}"),
     ):
         if most is not None and made >= most:
             return f"{made} attempts made, {whose} allows {most}"
