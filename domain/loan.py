@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -824,6 +824,7 @@ class Loan(BaseAggregate[str]):
             for due in self.open_dues():
                 if due.kind == "principal":
                     due.amount = due.paid
+            self._forgo_arrears()
         if event.dpd == "reset":
             self._due_since(date.fromisoformat(event.effective_on))
         self.settled_dues = 0
@@ -833,6 +834,18 @@ class Loan(BaseAggregate[str]):
             self.performance_from = None
         self._ask_no_more_than_is_owed()
         self._done(event.command_id)
+
+    def _forgo_arrears(self) -> None:
+        """Rows whose arrears joined the principal ask for what was paid of them: later rows ask for the rest."""
+        joined = 0
+        for index, row in enumerate(self.rows[: self.due_rows]):
+            asked = {
+                kind: due.amount if (due := self.due_by_key.get((kind, row.number))) is not None else 0
+                for kind in ("principal", "interest")
+            }
+            opening, joined = row.opening + joined, joined + row.principal - asked["principal"]
+            total = asked["principal"] + asked["interest"] + row.fee
+            self.rows[index] = replace(row, **asked, total=total, opening=opening, closing=row.closing + joined)
 
     def _due_since(self, day: date) -> None:
         """Arrears count from a day on."""
