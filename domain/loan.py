@@ -28,6 +28,11 @@ DIRECTED = ("prepayment", "recovery", "refund")
 """Lines of money that settle no due."""
 
 
+def ranks(waterfall: list[str]) -> dict[str, int]:
+    """Kind of due -> its place in a waterfall."""
+    return {kind: rank for rank, kind in enumerate(waterfall)}
+
+
 def as_day(text: str) -> date | None:
     """A day of an event; empty = none."""
     return date.fromisoformat(text) if text else None
@@ -620,7 +625,7 @@ class Loan(BaseAggregate[str]):
         self.terms = self.booked_terms = event.terms
         self.request_hash = event.request_hash
         self.usual_order = event.waterfall
-        self.ranks = {kind: rank for rank, kind in enumerate(event.waterfall)}
+        self.ranks = ranks(event.waterfall)
         self.segment = event.segment
         self.salary_day = event.salary_day
         self.language = event.language
@@ -899,6 +904,8 @@ class Loan(BaseAggregate[str]):
         self.settled_paise += held_before - event.excess_paise
         self.penal_upto = as_day(event.penal_upto)
         self.npa_since = as_day(event.npa_since)
+        if self.npa_order:
+            self.ranks = ranks(self.npa_order if self.npa_since else self.usual_order)
         for charge in event.charges:
             self.charges += charge["charge_id"] not in self.levied
             self.levied[charge["charge_id"]] = Levied(
@@ -1035,7 +1042,7 @@ class Loan(BaseAggregate[str]):
 
     def order_by(self, waterfall: list[str]) -> None:
         """Another waterfall from now on; what is settled stays settled."""
-        self.ranks = {kind: rank for rank, kind in enumerate(waterfall)}
+        self.ranks = ranks(waterfall)
         for due in self.dues:
             due.rank = self.ranks[due.kind]
         self.dues.sort(key=self.place)

@@ -16,11 +16,13 @@ from typing import Any
 from tests.domain.naive_schedule import (
     DEFAULTS,
     ONE_DAY,
+    Naive,
     NaiveRow,
     Piece,
     by_dates,
     factor,
     lay_out,
+    meant_day,
     naive_schedule,
     rate_on,
     to_multiple,
@@ -99,8 +101,8 @@ class Owed:
 
 @dataclass
 class Coming:
-    """A row that is not due yet. `plan` is what it asks for as scheduled; `waits` that its interest is not asked for;
-    `whole` what its days bear."""
+    """A row that is not due yet. `plan` is what it asks for as scheduled; `rests` that it repays nothing (a moratorium), `waits` that
+    its interest is not asked for either, `whole` what its days bear."""
 
     number: int
     due_on: date
@@ -108,6 +110,7 @@ class Coming:
     pieces: list[Piece]
     principal: int
     interest: int
+    rests: bool = False
     waits: str = ""
     whole: int = 0
 
@@ -138,18 +141,15 @@ class NaiveLife:
     principal_at: dict[date, int] = field(default_factory=dict)
     """Principal outstanding at each day's end."""
     closed: bool = False
-    refunded: int = 0
     prepaid: int = 0
 
     # --- a day -----------------------------------------------------------------------------------------------
 
     def begin(self, facts: list[Happened]) -> None:
         """Rows fall due, then what happened on this day."""
-        while not self.closed and self.coming and self.coming[0].due_on <= self.today:
+        while self.coming and self.coming[0].due_on <= self.today:
             self.fall_due()
         for fact in facts:
-            if self.closed:
-                return
             match fact:
                 case Charged():
                     self.owe(fact.kind, fact.arrived, self.today, fact.paise)
@@ -157,19 +157,21 @@ class NaiveLife:
                     self.levy(self.today)
                     self.pay(fact)
                 case Changed():
+                    if fact.kind == "restructure":
+                        self.levy(self.today)
                     self.change(fact)
                 case _:
                     raise AssertionError(fact)
             self.settle()
             self.leave_npa()
-        if not self.coming and not self.principal and not any(due.unpaid for due in self.owed):
-            self.closed, self.refunded, self.excess = True, self.excess, 0
+    def finish(self) -> None:
+        """Nothing is owed and nothing will be: closed, and what is held goes back (rules 12 and 18)."""
+        if not self.coming and not self.principal and not self.payable():
+            self.closed, self.excess = True, 0
 
     def end(self) -> None:
         """The day's end."""
         self.principal_at[self.today] = self.principal
-        if self.closed:
-            return
         if self.days_past_due(self.today) > 90:
             self.npa = True
         for due in self.owed:
@@ -300,7 +302,8 @@ class NaiveLife:
             else:
                 row.interest = to_paisa(balance * factor(self.terms, row.pieces), self.terms)
             last = row is self.coming[-1]
-            wanted = row.plan - row.interest if self.terms["interest_method"] == "reducing" else row.principal
+            equal = self.terms["interest_method"] == "reducing" and row.principal
+            wanted = row.plan - row.interest if equal else row.principal
             row.principal = balance if last else min(max(wanted, 0), balance)
             balance -= row.principal
             kept.append(row)
@@ -312,8 +315,8 @@ class NaiveLife:
 
     def plan(self, terms: dict[str, Any], number: int, accrued: int = 0) -> None:
         """Rows from `number` on, as these terms make them; what had accrued joins the first that asks for interest."""
-        made = naive_schedule(terms)
-        before, periods = lay_out(terms)
+        made = kept(terms) if terms["instalment_fixed"] else naive_schedule(terms)
+        before, periods = lay_out({**terms, "instalment_fixed": False, "instalments": len(made.rows)})
         assert before is None, "lives have no row 0"
         rows = list(made.rows)
         check(rows, terms)
@@ -335,6 +338,7 @@ class NaiveLife:
                     period.borne,
                     row.principal_paise,
                     interest,
+                    index < held,
                     waiting,
                     whole,
                 )
@@ -349,7 +353,6 @@ class NaiveLife:
     def fall_due(self) -> None:
         """The first row to come is owed."""
         if self.daily:
-            self.principal_at[self.today] = self.principal
             self.by_the_day()
         row = self.coming.pop(0)
         if row.waits:
@@ -377,14 +380,10 @@ class NaiveLife:
             "due_day": self.due_day if self.terms["frequency"] == "monthly" else None,
             "instalment_fixed": False,
             "instalment_paise": None,
-            "moratorium_instalments": min(sum(bool(row.waits) for row in self.coming), len(self.coming) - 1),
+            "moratorium_instalments": min(sum(row.rests for row in self.coming), len(self.coming) - 1),
             "moratorium_extends_tenure": False,
             **changed,
         }
-        if terms["instalment_fixed"]:
-            first_interest = principal * factor(terms, lay_out(terms)[1][0].regular)
-            if terms["instalment_paise"] <= first_interest:
-                raise CannotBe
         self.plan(terms, number, accrued)
         self.since, self.carried, self.held = effective, accrued, 0
 
@@ -400,7 +399,11 @@ class NaiveLife:
         if not self.coming or not 0 < ahead < self.not_due:
             return
         before = self.not_due
+        if before - ahead < 100 * len(self.coming):
+            raise NothingToCompare
         keeps = fact.choice == "reduce_tenure" and self.terms["interest_method"] == "reducing"
+        if keeps and self.coming[0].rests:
+            raise NothingToCompare
         kept = {"instalment_fixed": True, "instalment_paise": self.instalment_now()} if keeps else {}
         try:
             self.again(self.coming[0].number, self.coming[0].due_on, self.today, before - ahead, **kept)
@@ -466,7 +469,7 @@ class NaiveLife:
 
     def reset(self, *, annual_rate_percent: str, option: str) -> None:
         kept: dict[str, Any] = {}
-        if option == "longer_tenure":
+        if option == "longer_tenure" and self.terms["interest_method"] == "reducing":
             kept = {"instalment_fixed": True, "instalment_paise": self.instalment_now()}
         first = self.coming[0]
         changed = {"annual_rate_percent": annual_rate_percent, **kept}
@@ -504,6 +507,29 @@ def first_instalment(terms: dict[str, Any]) -> int:
     return row.principal_paise + row.interest_paise
 
 
+def kept(terms: dict[str, Any]) -> Naive:
+    """Rule 15: the instalment stays until nothing is left."""
+    held = terms["moratorium_instalments"]
+    if held:
+        raise NothingToCompare
+    count = 2 * terms["instalments"]
+    while count < 1000:
+        _, periods = lay_out({**terms, "instalment_fixed": False, "instalments": count})
+        made, balance = Naive(), terms["principal_paise"]
+        for period in periods:
+            regular = to_paisa(balance * factor(terms, period.regular), terms)
+            due = to_paisa(balance * factor(terms, period.borne), terms)
+            part = min(terms["instalment_paise"] - regular, balance)
+            if part <= 0:
+                raise CannotBe
+            made.rows.append(NaiveRow(period.number, period.due.isoformat(), 0, part, due))
+            balance -= part
+            if not balance:
+                return made
+        count *= 2
+    raise NothingToCompare
+
+
 def check(rows: list[NaiveRow], terms: dict[str, Any]) -> None:
     """Rule 5 mends a last row that is nothing, or more than one instalment over."""
     asking = [row.principal_paise + row.interest_paise for row in rows[terms["moratorium_instalments"] :]]
@@ -520,12 +546,14 @@ def naive_life(given: dict[str, Any], facts: list[Happened], until: date, house:
     life = NaiveLife(terms, house or House())
     life.today = life.since = date.fromisoformat(terms["disburse_on"])
     life.principal = terms["principal_paise"]
-    life.due_day = date.fromisoformat(terms["first_due_on"]).day
+    first = date.fromisoformat(terms["first_due_on"])
+    life.due_day = meant_day(first, life.today, 1, None, "last_day")[1]
     life.plan(terms, 1)
     charges_first = sorted(facts, key=lambda fact: (fact.on, not isinstance(fact, Charged), fact.arrived))
     while True:
         life.begin([fact for fact in charges_first if fact.on == life.today])
         if life.today == until:
+            life.finish()
             return life
         life.end()
         life.today += ONE_DAY

@@ -12,6 +12,7 @@ from typing import Any
 from adapters.house import load_rules
 from domain import commands as c
 from domain.calendar import at_hour
+from domain.decisions import by_day
 from domain.decisions.preclosure import quote_total
 from domain.decisions.rules import Rules
 from domain.decisions.standing import days_past_due, last_day_end
@@ -19,7 +20,7 @@ from domain.decisions.terms_change import accrued_interest
 from domain.events import LoanEvent
 from domain.failures import FailureCodes
 from domain.life import handle
-from domain.loan import Loan
+from domain.loan import Loan, Row
 from domain.product import Charge, Products
 from domain.refusals import Refused, Repeated
 from tests.domain.naive_life import House, NaiveLife
@@ -134,6 +135,8 @@ def state(loan: Loan, rules: Rules, now: datetime) -> dict[str, Any]:
     day = now.date()
     oldest = loan.oldest_unpaid(product.overdue_tolerance_paise) if active else None
     coming = loan.rows[loan.due_rows :] if active else []
+    if active and (followed := next(by_day.follow_principal(loan, day), None)) is not None:
+        coming = [Row.load(row) for row in followed.rows]  # the running row as of today: else it waits for its day
     return {
         "stage": loan.stage,
         "dues": dict(sorted(dues.items())),
