@@ -29,6 +29,15 @@ def _debit(what: str) -> Callable[[Fields], str]:
     return lambda f: f"{rupees(f['amount_paise'])} {what} instalment {f['number']}, attempt {f['attempt']}"
 
 
+def _standing(f: Fields) -> str:
+    if f["oldest_due_on"]:
+        return f"{f['classification']}: {_days(f['dpd'])} past due"
+    because = {"borrower": "another loan of the borrower is", "restructured": "it was restructured"}.get(
+        f.get("because", "")
+    )
+    return f"{f['classification']}: {because}" if because else "Nothing is overdue any more"
+
+
 PHRASES: dict[str, Callable[[Fields], str]] = {
     e.LoanBooked.TOPIC: lambda f: f"Booked: {f['product']}, {rupees(f['financed_paise'])}",
     e.PayoutInstructed.TOPIC: lambda f: f"Payout of {rupees(f['amount_paise'])} instructed",
@@ -52,19 +61,44 @@ PHRASES: dict[str, Callable[[Fields], str]] = {
     e.RetryScheduled.TOPIC: lambda f: f"Attempt {f['attempt']} planned for {_moment(f['at'])}",
     e.CollectionExhausted.TOPIC: lambda f: f"No more debits for instalment {f['number']}",
     e.DebitOutcomeOverdue.TOPIC: lambda f: f"The gateway has not answered for instalment {f['number']}",
+    e.DebitWithdrawn.TOPIC: lambda f: f"Debit of instalment {f['number']}, attempt {f['attempt']}, withdrawn",
+    e.MandateCancelInstructed.TOPIC: lambda f: "The bank is asked to cancel the mandate",
     e.PaymentReceived.TOPIC: lambda f: f"{rupees(f['amount_paise'])} paid by {f['method']}",
     e.ReceiptReversed.TOPIC: lambda f: f"{rupees(f['amount_paise'])} taken back ({f['source']})",
     e.ChargeLevied.TOPIC: lambda f: f"Charge: {f['kind']}, {rupees(f['amount_paise'] + f['gst_paise'])}",
     e.ChargeWaived.TOPIC: lambda f: f"{rupees(f['paise'])} of charges waived",
     e.Restructured.TOPIC: lambda f: f"Restructured from {f['effective_on']}",
+    e.ReliefGranted.TOPIC: lambda f: f"Relief ({f['kind']}) for {f['instalments']} instalments",
+    e.RateReset.TOPIC: lambda f: f"Rate reset: {f['previous_rate_percent']} % to {f['annual_rate_percent']} %",
+    e.Recast.TOPIC: lambda f: f"Recast as of {f['value_on']}: {f['reason']}",
     e.PrincipalPrepaid.TOPIC: lambda f: f"{rupees(f['amount_paise'])} prepaid",
     e.CollectionPaused.TOPIC: lambda f: f"Collection paused until {f['until']}",
-    e.DelinquencyChanged.TOPIC: lambda f: (
-        f"{f['classification']}: {_days(f['dpd'])} past due" if f["oldest_due_on"] else "Nothing is overdue any more"
+    e.DelinquencyChanged.TOPIC: _standing,
+    e.BorrowerStandingChanged.TOPIC: lambda f: (
+        f"Another loan of the borrower is NPA: {f['because']}"
+        if f["npa"]
+        else "No other loan of the borrower is NPA any more"
     ),
+    e.PerformanceRestored.TOPIC: lambda f: f"Paid satisfactorily since {f['since']}: may be standard again",
+    e.MonthClosed.TOPIC: lambda f: (
+        f"Month's end ({f['asset_class']}): {rupees(f['accrued_paise'])} accrued, provision {rupees(f['provision_paise'])}"
+    ),
+    e.StatementDue.TOPIC: lambda f: f"Statement: {f['instalments_left']} instalments left",
     e.CaseOpened.TOPIC: lambda f: f"Case opened: {f['kind']}",
+    e.CaseClosed.TOPIC: lambda f: f"Case closed: {f['outcome']}",
+    e.GrievanceRaised.TOPIC: lambda f: f"Complaint, to be answered by {f['answer_by']}",
+    e.GrievanceEscalated.TOPIC: lambda f: f"Complaint escalated: no answer by {f['answer_by']}",
+    e.CompensationOwed.TOPIC: lambda f: f"{rupees(f['paise'])} owed for {_days(f['days'])} late: {f['kind']}",
+    e.PapersReleased.TOPIC: lambda f: "Papers released",
+    e.BorrowerErased.TOPIC: lambda f: "The borrower's personal data was destroyed",
     e.PreclosureQuoted.TOPIC: lambda f: f"Pre-closure quoted: {rupees(f['total_paise'])}",
     e.WrittenOff.TOPIC: lambda f: f"Written off: {rupees(f['principal_paise'])} of principal",
+    e.SettlementAgreed.TOPIC: lambda f: f"Settlement for {rupees(f['amount_paise'])} agreed, until {f['pay_by']}",
+    e.SettlementLapsed.TOPIC: lambda f: f"Settlement lapsed: {rupees(f['received_paise'])} had come",
+    e.Settled.TOPIC: lambda f: f"Settled with {rupees(f['received_paise'])}",
+    e.DisbursalCancelled.TOPIC: lambda f: f"Cancelled by the borrower, to be repaid by {f['pay_by']}",
+    e.CancellationLapsed.TOPIC: lambda f: "Cancellation lapsed: the loan goes on",
+    e.RefundOwed.TOPIC: lambda f: f"{rupees(f['paise'])} owed back",
     e.RefundInstructed.TOPIC: lambda f: f"Refund of {rupees(f['amount_paise'])} instructed",
     e.RefundSettled.TOPIC: lambda f: f"Refund of {rupees(f['amount_paise'])} arrived",
     e.RefundFailed.TOPIC: lambda f: f"Refund of {rupees(f['amount_paise'])} failed",
@@ -84,6 +118,14 @@ TONES: dict[str, str] = {
     e.WrittenOff.TOPIC: "bad",
     e.RefundFailed.TOPIC: "bad",
     e.CollectionExhausted.TOPIC: "bad",
+    e.GrievanceEscalated.TOPIC: "bad",
+    e.CompensationOwed.TOPIC: "bad",
+    e.SettlementLapsed.TOPIC: "bad",
+    e.CancellationLapsed.TOPIC: "note",
+    e.BorrowerStandingChanged.TOPIC: "note",
+    e.GrievanceRaised.TOPIC: "note",
+    e.Settled.TOPIC: "good",
+    e.PerformanceRestored.TOPIC: "good",
     e.DelinquencyChanged.TOPIC: "note",
     e.CaseOpened.TOPIC: "note",
     e.DebitOutcomeOverdue.TOPIC: "note",

@@ -26,9 +26,11 @@ from adapters.http.portfolio import percent, shares
 from adapters.http.problems import STATUS_OF, Problem
 from adapters.http.webhooks import WINDOW_SECONDS, checked_signature, loan_of
 from adapters.set_aside import masked
+from domain.codec import decode as load_event
 from domain.events import CATALOGUE
 from domain.refusals import Refusal
 from streams.clock import IST
+from tests.golden_events import stored
 from tests.lives import a_life
 
 
@@ -123,6 +125,11 @@ class TestWords:
         for seed in range(20):
             for event in a_life(seed):
                 assert phrase(event.TOPIC, {**vars(event)})
+
+    def test_sentences_can_be_said_of_every_kind_that_was_ever_stored(self):
+        for topic, version, state in stored():
+            event = load_event(topic, state, "LN-1", version)
+            assert phrase(event.TOPIC, {**vars(event)})
 
     def test_an_unknown_kind_is_called_by_its_name(self):
         assert phrase("loan.moved-house.v2", {}) == "moved house"
