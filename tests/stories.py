@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 from typing import Any
 
 from adapters.house import load_rules
@@ -56,6 +56,26 @@ def by_days(paise: int, percent: str, days: int, *, year: int = 365) -> int:
 def by_months(paise: int, percent: str, months: int = 1) -> int:
     """What an amount costs at a percentage a year for so many twelfths of it. Paise."""
     return half_up(Decimal(paise) * Decimal(percent) * months / 1200)
+
+
+def emi(paise: int, percent: str, months: int) -> int:
+    """The level instalment, rounded up to a whole rupee (servicing rule 5). Paise."""
+    r = Decimal(percent) / 1200
+    exact = Decimal(paise) * r / (1 - (1 + r) ** -months) if r else Decimal(paise) / months
+    return int((exact / 100).quantize(Decimal(1), ROUND_UP)) * 100
+
+
+def repaid(paise: int, percent: str, months: int, instalment: int | None = None) -> list[tuple[int, int]]:
+    """(principal, interest) of each monthly row as a clerk works it out; the last row takes what is left. With an
+    instalment that is given, so many rows as it takes."""
+    level, rows = instalment or emi(paise, percent, months), list[tuple[int, int]]()
+    while paise and (instalment or len(rows) < months):
+        interest = by_months(paise, percent)
+        last = len(rows) + 1 == months and not instalment
+        principal = paise if last else min(paise, level - interest)
+        rows.append((principal, interest))
+        paise -= principal
+    return rows
 
 
 def day(said: str | date) -> date:
@@ -166,7 +186,8 @@ class Story:
         return self.loan
 
     def then(self, *expected: LoanEvent | Expected) -> Story:
-        """Exactly these events came, in this order. The lender's month-end is not told where the story is not about it."""
+        """Exactly these events came, in this order. The lender's month-end is not told where the story is not about
+        it."""
         assert self.no is None, f"refused: {self.no!r}"
         if all(each is not MonthClosed and getattr(each, "cls", type(each)) is not MonthClosed for each in expected):
             self.came = [event for event in self.came if type(event) is not MonthClosed]
@@ -214,6 +235,11 @@ class Story:
     def at_of(self, cls: type[LoanEvent]) -> list[str]:
         """When each event of this class was recorded, as a person says it."""
         return [event.timestamp.astimezone(IST).strftime("%-d %b %Y %H:%M") for event in self.all(cls)]
+
+
+def parts(loan: Loan) -> list[tuple[int, int]]:
+    """(principal, interest) of the rows to come. Paise."""
+    return [(row.principal, row.interest) for row in loan.rows[loan.due_rows :]]
 
 
 def given(story: Story) -> Story:
