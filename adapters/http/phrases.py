@@ -81,7 +81,8 @@ PHRASES: dict[str, Callable[[Fields], str]] = {
     ),
     e.PerformanceRestored.TOPIC: lambda f: f"Paid satisfactorily since {f['since']}: may be standard again",
     e.MonthClosed.TOPIC: lambda f: (
-        f"Month's end ({f['asset_class']}): {rupees(f['accrued_paise'])} accrued, provision {rupees(f['provision_paise'])}"
+        f"Month's end ({f['asset_class']}): {rupees(f['accrued_paise'])} accrued,"
+        f" {rupees(f['provision_paise'])} provided"
     ),
     e.StatementDue.TOPIC: lambda f: f"Statement: {f['instalments_left']} instalments left",
     e.CaseOpened.TOPIC: lambda f: f"Case opened: {f['kind']}",
