@@ -41,7 +41,8 @@ def scenario(
     json
         Print JSON, also of a check.
     products
-        A folder with the lender's own products (TOML), beside those of the package.
+        A folder with the lender's own products (TOML), beside those of the package; left out: `products` in the folder
+        of scenarios, where there is one.
     """
     from adapters.house import load_rules
 
@@ -52,7 +53,7 @@ def scenario(
         return complain(f"no folder {products}", WRONG_USAGE)
     many = len(found) > 1 or any(Path(file).is_dir() for file in files)
     try:
-        rules = load_rules(products)
+        rules = load_rules(products or products_beside(files))
         if check or many:
             return checked(found, rules, many=many, json=json)
         return lived(found[0], rules, pretty=pretty)
@@ -70,6 +71,11 @@ def found_in(files: tuple[str, ...]) -> Iterator[str]:
             yield from map(str, sorted(Path(file).glob("*.json")))
         else:
             yield file
+
+
+def products_beside(files: tuple[str, ...]) -> Path | None:
+    """The folder `products` in the first folder of scenarios that has one."""
+    return next((beside for file in files if (beside := Path(file) / "products").is_dir()), None)
 
 
 def complain(message: str, status: int) -> int:

@@ -481,6 +481,7 @@ def test_the_lenders_own_products_are_lived_by(tmp_path: Path, capfd: pytest.Cap
     assert qist(saved(tmp_path, "one.json", file), "--products", str(folder)) == 0
     came = json.loads(capfd.readouterr().out)
     assert happened(came, "debit-attempted")[0] == "02-05 09:00 debit-attempted"
+    assert qist(str(tmp_path), "--json") == 0, "a folder's own `products` are known without being named"
 
 
 def test_the_example_of_the_manual_comes_out_as_it_says(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
