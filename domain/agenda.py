@@ -101,7 +101,8 @@ def instalments(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:
         debit_at = at_hour(row.due_on, product.debit_at)
         at = max(debit_at - timedelta(hours=hours), day_start(loan.disbursed_on or row.due_on))
         if at < day_start(row.due_on) and loan.excess_paise < row.total:
-            yield Task(at, "notice", lambda: notify_debit(loan, row, debit_at))
+            attempt = loan.attempts.get(row.number, 0) + 1
+            yield Task(at, "notice", lambda: notify_debit(loan, row, debit_at, attempt))
 
 
 def may_debit(loan: Loan, product: Product) -> bool:
@@ -131,7 +132,9 @@ def debits(loan: Loan, product: Product) -> Iterator[Task]:
                 yield Task(
                     tell_at,
                     "notice",
-                    lambda number=number, debit_at=debit_at: notify_debit(loan, row_of(loan, number), debit_at),
+                    lambda number=number, attempt=chance.attempt, debit_at=debit_at: notify_debit(
+                        loan, row_of(loan, number), debit_at, attempt
+                    ),
                 )
                 continue
             at = max(at, loan.notified_at[number] + timedelta(hours=hours))

@@ -109,11 +109,11 @@ def mandate_obstacle(loan: Loan, day: date) -> str:
     return ""
 
 
-def notify_debit(loan: Loan, row: Row, debit_at: datetime) -> Iterator[LoanEvent]:
+def notify_debit(loan: Loan, row: Row, debit_at: datetime, attempt: int) -> Iterator[LoanEvent]:
     """Tell the borrower ahead of the debit, with the amount as it is expected to be."""
     yield e.DebitNotified(
         number=row.number,
-        attempt=loan.attempts.get(row.number, 0) + 1,
+        attempt=attempt,
         amount_paise=amount_to_ask(loan, row.number),
         debit_at=debit_at.isoformat(),
         rail=loan.mandate["rail"],
@@ -196,7 +196,7 @@ def in_hindsight(
     if loan.stage != "active":
         return
     bounced = any(
-        fact.kind == "bounce" and fact.number == numbers_of(loan, command.instruction_id)[0] and not fact.waived
+        fact.kind == "bounce" and fact.number == numbers_of(loan, command.instruction_id)[0] and fact.stands
         for fact in loan.levied.values()
     )
     if not asked and bounced and command.value_on == ist_day(now):
@@ -323,6 +323,7 @@ def what_next(
     product = rules.product_of(loan)
     if loan.payable_paise() == 0 or not product.debits_automatic:
         return
+    attempt = max(attempt, loan.attempts.get(number, 0))  # a later one may have been answered that nobody asked for
     rail = loan.mandate.get("rail", "")
     tried = Tried(attempt, rail, loan.rail_attempts.get(f"{number}:{rail}", 0))
     decision = next_attempt(product, diagnosis, tried, row_of(loan, number).due_on, loan.salary_day, now)
