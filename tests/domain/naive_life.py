@@ -15,8 +15,8 @@ from typing import Any
 
 from tests.domain.naive_schedule import (
     DEFAULTS,
+    METHODS,
     ONE_DAY,
-    Naive,
     NaiveRow,
     Piece,
     by_dates,
@@ -27,6 +27,7 @@ from tests.domain.naive_schedule import (
     rate_on,
     to_multiple,
     to_paisa,
+    with_accrued,
 )
 
 
@@ -111,8 +112,9 @@ class Coming:
     principal: int
     interest: int
     rests: bool = False
-    waits: str = ""
+    waits: bool = False
     whole: int = 0
+    joins: int = 0
 
     def __post_init__(self) -> None:
         self.plan = self.principal + self.interest
@@ -131,7 +133,7 @@ class NaiveLife:
     excess: int = 0
     since: date = date.min
     """Interest that is not due yet runs from here..."""
-    carried: int = 0
+    carried: Fraction = Fraction(0)
     """... on top of what had accrued when the schedule changed."""
     held: int = 0
     npa: bool = False
@@ -164,6 +166,7 @@ class NaiveLife:
                     raise AssertionError(fact)
             self.settle()
             self.leave_npa()
+
     def finish(self) -> None:
         """Nothing is owed and nothing will be: closed, and what is held goes back (rules 12 and 18)."""
         if not self.coming and not self.principal and not self.payable():
@@ -276,21 +279,31 @@ class NaiveLife:
                     total += out * piece.year / length * rate_on(self.terms, day)
         return total
 
-    def accrued(self) -> int:
-        """Interest that is not due yet, to today inclusive."""
+    def earned(self) -> Fraction:
+        """Interest of the running row that is not due yet, to today inclusive: exact."""
         if not self.coming or self.today <= self.since:
-            return self.carried + self.held
+            return self.carried
         row = self.coming[0]
-        most = row.whole - (0 if row.waits else self.carried)
-        waiting = self.carried + self.held
         if self.terms["interest_method"] == "flat":
-            share = Fraction(most * (self.today - self.since).days, (row.due_on - self.since).days)
-            return waiting + to_paisa(share, self.terms)
+            own = row.whole - to_paisa(self.carried, self.terms)
+            return self.carried + Fraction(own * (self.today - self.since).days, (row.due_on - self.since).days)
         if self.daily:
-            return waiting + to_paisa(self.by_days(row, self.today), self.terms)
+            return self.carried + self.by_days(row, self.today)
         year = by_dates(self.terms["day_count"], self.since, self.today)
         exact = factor(self.terms, [Piece(self.since, self.today, year)]) * self.not_due
-        return waiting + min(to_multiple(exact, 1, self.terms["rounding_mode"]), most)
+        return self.carried + (min(exact, Fraction(row.whole)) if self.waiting else exact)
+
+    def accrued(self) -> int:
+        """The same rounded, no more than the row will ask for, with what waits since a moratorium."""
+        earned = to_paisa(self.earned(), self.terms)
+        if self.coming and not self.waiting:
+            earned = min(earned, max(self.coming[0].interest, to_paisa(self.carried, self.terms)))
+        return self.held + earned
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the terms in force have interest that waits."""
+        return bool(self.terms["moratorium_instalments"]) and self.terms["moratorium_interest"] != "pay"
 
     def by_the_day(self) -> None:
         """Rule 14: the rows to come as today's principal makes them, what is overdue being paid by then."""
@@ -298,7 +311,7 @@ class NaiveLife:
         kept: list[Coming] = []
         for index, row in enumerate(self.coming):
             if index == 0:
-                row.interest = to_paisa(self.by_days(row, row.due_on), self.terms) + self.carried
+                row.interest = to_paisa(self.by_days(row, row.due_on) + self.carried, self.terms)
             else:
                 row.interest = to_paisa(balance * factor(self.terms, row.pieces), self.terms)
             last = row is self.coming[-1]
@@ -313,42 +326,27 @@ class NaiveLife:
 
     # --- rows --------------------------------------------------------------------------------------------------
 
-    def plan(self, terms: dict[str, Any], number: int, accrued: int = 0) -> None:
-        """Rows from `number` on, as these terms make them; what had accrued joins the first that asks for interest."""
-        made = kept(terms) if terms["instalment_fixed"] else naive_schedule(terms)
-        before, periods = lay_out({**terms, "instalment_fixed": False, "instalments": len(made.rows)})
-        assert before is None, "lives have no row 0"
-        rows = list(made.rows)
+    def plan(self, terms: dict[str, Any], number: int, rows: list[NaiveRow], joins: int = 0) -> None:
+        """The rows to come from `number` on; `joins`: what is capitalised at a moratorium's end."""
         check(rows, terms)
-        held = terms["moratorium_instalments"]
-        waits = terms["moratorium_interest"] if held and terms["moratorium_interest"] != "pay" else ""
-        balance = terms["principal_paise"]
-        self.coming = []
+        before, periods = lay_out({**terms, "instalment_fixed": False, "instalments": len(rows)})
+        assert before is None, "lives have no row 0"
+        self.terms, self.coming = terms, []
+        held, balance = terms["moratorium_instalments"], terms["principal_paise"]
         for index, (row, period) in enumerate(zip(rows, periods, strict=False)):
-            waiting = waits if index < held else ""
-            whole = to_paisa(balance * factor(terms, period.borne), terms) if waits else row.interest_paise
-            interest = row.interest_paise + (accrued if index == (held if waits else 0) else 0)
-            if not waits:
-                whole = interest
-            self.coming.append(
-                Coming(
-                    number + index,
-                    period.due,
-                    period.start,
-                    period.borne,
-                    row.principal_paise,
-                    interest,
-                    index < held,
-                    waiting,
-                    whole,
-                )
+            coming = Coming(
+                number + index, period.due, period.start, period.borne, row.principal_paise, row.interest_paise
             )
+            coming.rests = index < held
+            coming.waits = index < held and self.waiting
+            coming.whole = row.interest_paise
+            if self.waiting:
+                coming.whole = to_paisa(balance * factor(terms, period.borne), terms)
             balance -= row.principal_paise
-            if index == held - 1 and waits == "capitalise":
-                balance += made.capitalised
-                self.coming[-1].capitalises = made.capitalised  # type: ignore[attr-defined]
-        self.instalment = terms["instalment_paise"] if terms["instalment_fixed"] else 0
-        self.terms = terms
+            if index == held - 1:
+                coming.joins = joins
+                balance += joins
+            self.coming.append(coming)
 
     def fall_due(self) -> None:
         """The first row to come is owed."""
@@ -356,19 +354,18 @@ class NaiveLife:
             self.by_the_day()
         row = self.coming.pop(0)
         if row.waits:
-            joins = getattr(row, "capitalises", 0)
-            self.principal += joins
-            self.held += row.whole + self.carried - joins
+            self.principal += row.joins
+            self.held += row.whole + to_paisa(self.carried, self.terms) - row.joins
         elif self.held:
             self.held -= min(self.held, max(0, row.interest - row.whole))
-        self.since, self.carried = row.due_on, 0
+        self.since, self.carried = row.due_on, Fraction(0)
         self.owe("interest", row.number, row.due_on, row.interest)
         self.owe("principal", row.number, row.due_on, row.principal)
         self.settle()
 
     def again(self, number: int, first_due: date, effective: date, principal: int, **changed: Any) -> None:
         """New rows for what is left, on the old due days, from a day on."""
-        accrued = self.accrued() if effective == self.today else self.carried + self.held
+        accrued = (self.earned() if effective == self.today else self.carried) + self.held
         terms = {
             **self.terms,
             "principal_paise": principal,
@@ -380,11 +377,14 @@ class NaiveLife:
             "due_day": self.due_day if self.terms["frequency"] == "monthly" else None,
             "instalment_fixed": False,
             "instalment_paise": None,
+            "broken_period": "spread" if self.terms["interest_method"] == "reducing" else self.terms["broken_period"],
             "moratorium_instalments": min(sum(row.rests for row in self.coming), len(self.coming) - 1),
             "moratorium_extends_tenure": False,
             **changed,
         }
-        self.plan(terms, number, accrued)
+        rows, joins, instalment = anew(terms, accrued)
+        self.plan(terms, number, rows, joins)
+        self.instalment = instalment
         self.since, self.carried, self.held = effective, accrued, 0
 
     due_day: int = 0
@@ -402,9 +402,7 @@ class NaiveLife:
         if before - ahead < 100 * len(self.coming):
             raise NothingToCompare
         keeps = fact.choice == "reduce_tenure" and self.terms["interest_method"] == "reducing"
-        if keeps and self.coming[0].rests:
-            raise NothingToCompare
-        kept = {"instalment_fixed": True, "instalment_paise": self.instalment_now()} if keeps else {}
+        kept = {"instalment_fixed": True, "instalment_paise": self.instalment} if keeps else {}
         try:
             self.again(self.coming[0].number, self.coming[0].due_on, self.today, before - ahead, **kept)
         except CannotBe:
@@ -423,12 +421,9 @@ class NaiveLife:
         charge = to_multiple(ahead * percent / 100, 1, "half_up")
         return charge, to_multiple(Fraction(charge * 18, 100), 1, "half_up")
 
-    def instalment_now(self) -> int:
-        return self.instalment or first_instalment(self.terms)
-
     def change(self, fact: Changed) -> None:
         if not self.coming:
-            return
+            raise NothingToCompare  # a loan past its last row is another story
         try:
             {"restructure": self.restructure, "relief": self.relieve, "rate-reset": self.reset}[fact.kind](**fact.asked)
         except CannotBe:
@@ -470,7 +465,7 @@ class NaiveLife:
     def reset(self, *, annual_rate_percent: str, option: str) -> None:
         kept: dict[str, Any] = {}
         if option == "longer_tenure" and self.terms["interest_method"] == "reducing":
-            kept = {"instalment_fixed": True, "instalment_paise": self.instalment_now()}
+            kept = {"instalment_fixed": True, "instalment_paise": self.instalment}
         first = self.coming[0]
         changed = {"annual_rate_percent": annual_rate_percent, **kept}
         self.again(first.number, first.due_on, self.today, self.not_due, **changed)
@@ -496,38 +491,68 @@ class NaiveLife:
         self.owe("interest", number, self.today, accrued)
         self.owe("principal", number, self.today, left)
         self.owe("charge", ("preclosure", number), self.today, charge)
-        self.coming, self.held, self.carried, self.since = [], 0, 0, self.today
+        self.coming, self.held, self.carried, self.since = [], 0, Fraction(0), self.today
 
 
-def first_instalment(terms: dict[str, Any]) -> int:
-    """What the regular instalment is: that of the second row, or the first of two."""
-    regular = {**terms, "moratorium_instalments": 0} if not terms["moratorium_instalments"] else terms
-    rows = naive_schedule(regular).rows
-    row = rows[min(regular["moratorium_instalments"] + 1, len(rows) - 1)]
-    return row.principal_paise + row.interest_paise
+def first_instalment(rows: list[NaiveRow]) -> int:
+    """The regular instalment: that of the second row, for a broken period makes the first another."""
+    return rows[min(1, len(rows) - 1)].principal_paise + rows[min(1, len(rows) - 1)].interest_paise
 
 
-def kept(terms: dict[str, Any]) -> Naive:
-    """Rule 15: the instalment stays until nothing is left."""
-    held = terms["moratorium_instalments"]
-    if held:
+def anew(terms: dict[str, Any], carried: Fraction) -> tuple[list[NaiveRow], int, int]:
+    """Rows of a schedule that begins inside a period, what a moratorium capitalises, and the instalment: the interest
+    of the days before is inside the first instalment that asks for interest, rounded once with its own (rule 1)."""
+    if terms["interest_method"] == "flat":
+        rows = list(naive_schedule(terms).rows)
+        rows[0] = rows[0]._replace(interest_paise=rows[0].interest_paise + to_paisa(carried, terms))
+        return rows, 0, 0
+    held, pays = terms["moratorium_instalments"], terms["moratorium_interest"] == "pay"
+    count = 40 * terms["instalments"] if terms["instalment_fixed"] else terms["instalments"]
+    if terms["moratorium_extends_tenure"]:
+        count += held
+    _, periods = lay_out({**terms, "instalment_fixed": False, "instalments": min(count, 400), **NOTHING_HELD})
+    balance = terms["principal_paise"]
+    due: list[tuple[int, int]] = []
+    owed: list[int] = []
+    for period in periods[:held]:
+        exact = balance * factor(terms, period.borne)
+        owed.append(to_paisa(exact, terms))
+        if pays:
+            exact, carried = exact + carried, Fraction(0)
+        due.append((0, to_paisa(exact, terms) if pays else 0))
+    joins = sum(owed) if terms["moratorium_interest"] == "capitalise" else 0
+    balance += joins
+    rest = periods[held:]
+    first = balance * factor(terms, rest[0].regular) + carried
+    keeps = terms["instalment_fixed"]
+    later = [] if keeps else [factor(terms, period.borne) for period in rest[1:]]
+    amounts = METHODS[terms["interest_method"]](terms, balance, first, later, 0)
+    equal = terms["interest_method"] == "reducing"
+    for k, period in enumerate(rest):
+        own = carried if k == 0 else Fraction(0)
+        interest = to_paisa(balance * factor(terms, period.borne) + own, terms)
+        amount = amounts[0] if keeps else amounts[k]
+        part = amount - to_paisa(balance * factor(terms, period.regular) + own, terms) if equal else amount
+        if keeps and part <= 0:
+            raise CannotBe
+        if (k == len(rest) - 1 and not keeps) or (keeps and part > balance):
+            part = balance
+        due.append((part, interest))
+        balance -= part
+        if not balance:
+            break
+    if balance:
         raise NothingToCompare
-    count = 2 * terms["instalments"]
-    while count < 1000:
-        _, periods = lay_out({**terms, "instalment_fixed": False, "instalments": count})
-        made, balance = Naive(), terms["principal_paise"]
-        for period in periods:
-            regular = to_paisa(balance * factor(terms, period.regular), terms)
-            due = to_paisa(balance * factor(terms, period.borne), terms)
-            part = min(terms["instalment_paise"] - regular, balance)
-            if part <= 0:
-                raise CannotBe
-            made.rows.append(NaiveRow(period.number, period.due.isoformat(), 0, part, due))
-            balance -= part
-            if not balance:
-                return made
-        count *= 2
-    raise NothingToCompare
+    due = with_accrued(terms, due, sum(owed))
+    rows = [
+        NaiveRow(k + 1, period.due.isoformat(), 0, part, interest)
+        for k, (period, (part, interest)) in enumerate(zip(periods, due, strict=False))
+    ]
+    return rows, joins, amounts[0] if equal else 0
+
+
+NOTHING_HELD = {"moratorium_extends_tenure": False}
+"""The rows of a moratorium are counted already."""
 
 
 def check(rows: list[NaiveRow], terms: dict[str, Any]) -> None:
@@ -548,7 +573,9 @@ def naive_life(given: dict[str, Any], facts: list[Happened], until: date, house:
     life.principal = terms["principal_paise"]
     first = date.fromisoformat(terms["first_due_on"])
     life.due_day = meant_day(first, life.today, 1, None, "last_day")[1]
-    life.plan(terms, 1)
+    rows = list(naive_schedule(terms).rows)
+    life.instalment = first_instalment(rows)
+    life.plan(terms, 1, rows)
     charges_first = sorted(facts, key=lambda fact: (fact.on, not isinstance(fact, Charged), fact.arrived))
     while True:
         life.begin([fact for fact in charges_first if fact.on == life.today])
