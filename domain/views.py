@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from domain.allocation import paid_days
 from domain.calendar import ist_day
 from domain.decisions import penal
+from domain.decisions.ahead import rows_on
 from domain.decisions.rules import Rules
 from domain.decisions.standing import ARREARS, NPA, days_past_due, last_day_end, still_npa
 from domain.decisions.terms_change import accrued_interest
@@ -119,8 +120,10 @@ def loan_summary(loan: Loan, as_of: datetime, rules: Rules) -> dict[str, Any]:
     }
 
 
-def schedule_rows(loan: Loan) -> list[dict[str, Any]]:
+def schedule_rows(loan: Loan, on: date | None = None) -> list[dict[str, Any]]:
     """The `schedule` of contracts.md: each row with what is paid of it, and on which value date it was paid in full.
+
+    `on`: the rows to come as they stand on that day (`rows_on`); None: as they were last recorded.
 
     A charge is shown with the row in whose time it fell due: from its due date until the next one.
     """
@@ -128,7 +131,7 @@ def schedule_rows(loan: Loan) -> list[dict[str, Any]]:
     charges = charges_by_row(loan)
     return [
         {**row.dump(), **paid_of(loan, row, days), "charges_paid_paise": paid_fee(loan, row) + charges[index]}
-        for index, row in enumerate(loan.rows)
+        for index, row in enumerate(rows_on(loan, on) if on else loan.rows)
     ]
 
 

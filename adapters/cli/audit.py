@@ -73,6 +73,7 @@ async def _replay(settings: Settings, loan_id: str, at: datetime | None, *, json
     from adapters.clocks import clock_of
     from adapters.database import connect_pool
     from adapters.house import load_rules
+    from domain.calendar import ist_day
     from domain.views import loan_summary, schedule_rows
 
     pool = await connect_pool(settings.database_dsn(), name="replay", size=1)
@@ -92,7 +93,7 @@ async def _replay(settings: Settings, loan_id: str, at: datetime | None, *, json
         as_of = at or max(clock.now(), loan.known_at)
     finally:
         await pool.close()
-    summary, rows = loan_summary(loan, as_of, load_rules()), schedule_rows(loan)
+    summary, rows = loan_summary(loan, as_of, load_rules()), schedule_rows(loan, ist_day(as_of))
     if json:
         print(jsonlib.dumps({"loan": summary, "schedule": rows, "events": len(events)}))
     else:

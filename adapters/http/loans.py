@@ -161,7 +161,8 @@ async def show_schedule(
 ) -> Response:
     """The instalments with what is paid of each, and every schedule that the loan has had."""
     loan = await desk.loan(loan_id)
-    tag = f'W/"{loan.version}.{version or loan.schedule_version}"'
+    today = ist_day(await desk.now())
+    tag = f'W/"{loan.version}.{version or loan.schedule_version}.{today:%y%m%d}"'
     if known := unchanged(request, tag):
         return known
     versions = await schedules_of(desk, loan_id)
@@ -175,7 +176,7 @@ async def show_schedule(
         "schedule_version": loan.schedule_version,
         "instalment_paise": loan.instalment_paise,
         "apr_percent": loan.apr_percent,
-        "rows": schedule_rows(loan),
+        "rows": schedule_rows(loan, today if version is None else None),
         "versions": versions,
     }
     return json(body, headers={"ETag": tag})

@@ -20,7 +20,7 @@ from adapters.http.loans import around, balances_of, events_of, find_loans, list
 from adapters.http.phrases import TONES
 from adapters.http.portfolio import PING_SECONDS, SSE_HEADERS, STAGES, dashboard
 from adapters.http.problems import Problem
-from domain.calendar import IST
+from domain.calendar import IST, ist_day
 from domain.decisions.standing import last_day_end
 from domain.money import RUPEE, format_rupees, round_ratio
 from domain.views import schedule_rows
@@ -88,7 +88,7 @@ async def loan(desk: AtDesk, loan_id: str) -> Response:
         "loan.html",
         here="/loans",
         loan=around(found, now, desk.rules),
-        rows=schedule_rows(found),
+        rows=schedule_rows(found, ist_day(now)),
         events=await events_of(desk, loan_id, 0, EVENTS_ON_A_PAGE, newest_first=True),
         balances=await balances_of(desk, loan_id),
         tones=TONES,

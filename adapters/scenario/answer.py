@@ -29,10 +29,12 @@ INSTRUCTIONS = "-instructions"
 def answer(scenario: Scenario, life: Life, rules: Rules) -> dict[str, Any]:
     """The whole answer. `loan` and `preclosure` are null, the lists empty, when the disbursal was refused."""
     at, loan, rules = scenario.ends_at, life.loan, rules_for(scenario, rules)
-    summary, rows = (loan_summary(loan, at, rules), schedule_rows(loan)) if loan is not None else (None, [])
+    summary, rows = (
+        (loan_summary(loan, at, rules), schedule_rows(loan, scenario.until)) if loan is not None else (None, [])
+    )
     folded, ledger = fold(life.events)
     if loan is not None:
-        same = loan_summary(folded, at, rules) == summary and schedule_rows(folded) == rows
+        same = loan_summary(folded, at, rules) == summary and schedule_rows(folded, scenario.until) == rows
         ensure(same, "a life folded from its stored events is the life that was lived", loan=loan.id)
     return {
         "loan": summary,

@@ -6,8 +6,9 @@ from datetime import date
 
 from domain import snapshot
 from domain.calendar import day_start
+from domain.decisions.by_day import counts_days, follow_principal
 from domain.decisions.debits import fall_due
-from domain.loan import Loan
+from domain.loan import Loan, Row
 
 
 def on_day(loan: Loan, day: date) -> Loan:
@@ -23,6 +24,24 @@ def on_day(loan: Loan, day: date) -> Loan:
         for fact in fall_due(ahead, row):
             ahead.record(fact, max(day_start(row.due_on), ahead.known_at))
     return ahead
+
+
+def rows_on(loan: Loan, day: date) -> list[Row]:
+    """The rows as they stand on a day. Where interest runs by the day and principal is overdue, the days until then
+    have borne interest on it: the rows to come are those that would be, were it paid on that day."""
+    overdue = loan.unpaid_of("principal")
+    since = loan.accrual_from
+    if loan.stage != "active" or not counts_days(loan) or not overdue or since is None or day <= since:
+        return loan.rows
+    ahead = copy_of(loan)
+    for due in ahead.open_dues():
+        if due.kind == "principal":
+            due.paid = due.amount
+    ahead.principal_paise -= overdue
+    ahead.principal_repaid.append((day, overdue))
+    for fact in follow_principal(ahead, day):
+        ahead.record(fact, max(day_start(day), ahead.known_at))
+    return ahead.rows
 
 
 def copy_of(loan: Loan) -> Loan:

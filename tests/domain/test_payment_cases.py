@@ -66,8 +66,8 @@ def case_of(name: str) -> Case:
     return next(case for case in CASES if case["id"].endswith(name))
 
 
-def test_interest_of_days_late_is_in_the_next_row_once_the_late_money_is_there() -> None:
-    """The published rows of the day before the payment, which Qist works out with the payment."""
+def test_interest_of_days_late_is_in_the_next_row_before_and_after_the_late_money() -> None:
+    """What is shown while an instalment is overdue is what comes of it when it is paid on that day."""
     case = case_of("Loan-L5705")
     paid = {"on_business_date": "2024-03-10", "action": "repayment", "date": "2024-03-10", "amount": "17.01"}
     case = {**case, "steps": [*case["steps"][:2], paid, case["steps"][2]]}
