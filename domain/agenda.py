@@ -215,8 +215,8 @@ def performance(loan: Loan, product: Product) -> Iterator[Task]:
     repaid = loan.restructured_paise - loan.principal_paise
     if repaid * 100 < product.restructured_repaid_percent * loan.restructured_paise:
         return
-    on = add_months(since, product.restructured_months)
-    at = max(day_end(on), loan.known_at)
+    at = max(day_end(add_months(since, product.restructured_months)), loan.known_at)
+    on = ist_day(at)
     yield Task(at, "performance", lambda: iter((PerformanceRestored(on=on.isoformat(), since=since.isoformat()),)))
 
 
