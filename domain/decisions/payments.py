@@ -51,7 +51,8 @@ def receive(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) 
         yield received(loan, command, lines_for(loan, command.amount_paise), intent, choice)
         yield from prepaid_before(loan, command, intent, now, rules)
         return
-    yield from penal.before_money(loan, command.value_on, rules)
+    if intent != "preclosure":  # whose quote may hold since an earlier day
+        yield from penal.before_money(loan, command.value_on, rules)
     yield from WAYS.get(intent, pay_dues)(loan, command, now, rules)
     yield from by_day.follow_principal(loan, command.value_on)
 
@@ -111,6 +112,7 @@ def close_early(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rul
         yield from preclose_with(loan, on, rules)
         yield received(loan, command, lines_for(loan, command.amount_paise))
         return
+    yield from penal.before_money(loan, command.value_on, rules)
     yield received(loan, command, lines_for(loan, command.amount_paise))
     yield short_of_quote(loan, command, rules)
 
