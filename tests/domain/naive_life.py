@@ -8,6 +8,7 @@ at the day's end penal charges are earned and the class is noted. Amounts are pa
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fractions import Fraction
@@ -102,8 +103,11 @@ class Owed:
 
 @dataclass
 class Coming:
-    """A row that is not due yet. `plan` is what it asks for as scheduled; `rests` that it repays nothing (a moratorium), `waits` that
-    its interest is not asked for either, `whole` what its days bear."""
+    """A row that is not due yet.
+
+    `plan` is what it asks for as scheduled; `rests`: it repays nothing (a moratorium); `waits`: its interest is not
+    asked for either; `whole` is what its days bear, `joins` what becomes principal with it.
+    """
 
     number: int
     due_on: date
@@ -424,10 +428,9 @@ class NaiveLife:
     def change(self, fact: Changed) -> None:
         if not self.coming:
             raise NothingToCompare  # a loan past its last row is another story
-        try:
-            {"restructure": self.restructure, "relief": self.relieve, "rate-reset": self.reset}[fact.kind](**fact.asked)
-        except CannotBe:
-            pass
+        happen = {"restructure": self.restructure, "relief": self.relieve, "rate-reset": self.reset}[fact.kind]
+        with suppress(CannotBe):
+            happen(**fact.asked)
 
     def restructure(
         self,
@@ -507,6 +510,8 @@ def anew(terms: dict[str, Any], carried: Fraction) -> tuple[list[NaiveRow], int,
         rows[0] = rows[0]._replace(interest_paise=rows[0].interest_paise + to_paisa(carried, terms))
         return rows, 0, 0
     held, pays = terms["moratorium_instalments"], terms["moratorium_interest"] == "pay"
+    if terms["instalment_fixed"] and held and terms["moratorium_interest"] == "accrue":
+        raise CannotBe  # what was accrued would come on top of an instalment that is to stay
     count = 40 * terms["instalments"] if terms["instalment_fixed"] else terms["instalments"]
     if terms["moratorium_extends_tenure"]:
         count += held

@@ -1,4 +1,7 @@
-"""Whole lives agree with a second, independent calculator, whatever the order in which the facts were learnt (rule 13)."""
+"""Whole lives agree with a second, independent calculator, whatever the order in which the facts were learnt.
+
+Servicing rule 13.
+"""
 
 from __future__ import annotations
 

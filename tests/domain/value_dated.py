@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -27,6 +27,7 @@ from tests.domain.naive_life import House, NaiveLife
 from tests.states import fields, folded
 
 LOAN = "LN-1"
+MORNING, EVENING = time(9), time(22)
 
 
 @cache
@@ -82,13 +83,10 @@ class Lived:
         return self
 
 
-EVENING = (datetime.min + timedelta(hours=22)).time()
-
-
 def a_life_of(terms: dict[str, Any], house: House | None = None, *, mandate: dict[str, Any] | None = None) -> Lived:
     """Booked and paid out on `disburse_on`."""
     rules = rules_of(house or House())
-    at = at_hour(date.fromisoformat(terms["disburse_on"]), (datetime.min + timedelta(hours=9)).time())
+    at = at_hour(date.fromisoformat(terms["disburse_on"]), MORNING)
     command = c.BookLoan(
         loan_id=LOAN,
         borrower_id="B-1",
