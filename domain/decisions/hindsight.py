@@ -17,6 +17,7 @@ from domain import commands as c
 from domain import events as e
 from domain.calendar import at_hour, ist_day, last_of_month
 from domain.decisions import penal
+from domain.decisions.by_day import counts_days
 from domain.decisions.cases import a_case
 from domain.decisions.debits import fall_due
 from domain.decisions.rules import Rules
@@ -338,7 +339,18 @@ def books(loan: Loan, names: dict[str, str] | None = None) -> Any:
         for due in loan.dues
         if due.amount
     }
-    return dues, loan.rows, loan.due_rows, loan.principal_paise, loan.excess_paise, loan.held_paise, loan.penal_upto
+    money = loan.principal_paise, loan.prepaid_paise, loan.excess_paise, loan.held_paise
+    return dues, loan.rows, loan.due_rows, money, loan.penal_upto, loan.accrual_from, repaid(loan)
+
+
+def repaid(loan: Loan) -> dict[date, int]:
+    """Where interest runs by the day: principal repaid on each day, less what was taken back of it."""
+    if not counts_days(loan):
+        return {}
+    days: dict[date, int] = {}
+    for day, paise in loan.principal_repaid:
+        days[day] = days.get(day, 0) + paise
+    return {day: paise for day, paise in days.items() if paise}
 
 
 def charge_names(loan: Loan, shadow: Loan) -> dict[str, str]:
