@@ -147,6 +147,10 @@ class Restructure:
     instalments: int | None = None
     instalment_paise: int | None = None
     annual_rate_percent: str | None = None
+    first_due_on: date | None = None
+    """Another due day from then on; left out: the days go on as they were."""
+    frequency: str | Mapping[str, Any] | None = None
+    """As in terms; left out: as it was."""
     capitalise_arrears: bool = False
     moratorium_instalments: int = 0
     moratorium_interest: str = "pay"

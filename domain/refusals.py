@@ -95,7 +95,7 @@ EXPLAINED: dict[Refusal, str] = {
     Refusal.waiver_exceeds_unpaid: "More cannot be waived than is unpaid.",
     Refusal.prepayment_exceeds_principal: "The prepayment is not below the principal left. Ask for a quote.",
     Refusal.prepayment_below_arrears: "Money settles what is overdue first; nothing is left to prepay.",
-    Refusal.nothing_to_change: "Name what changes: instalments, instalment, rate, moratorium, arrears to capitalise.",
+    Refusal.nothing_to_change: "Name what changes: instalments, instalment, rate, due days, moratorium, arrears.",
     Refusal.instalment_below_interest: "The instalment would not cover the interest (no negative amortisation).",
     Refusal.effective_date_not_ahead: "A change takes effect today or later.",
     Refusal.effective_date_after_an_instalment: (

@@ -441,6 +441,8 @@ class Restructure(ServicingCommand):
     instalments: Rows | None = None
     instalment_paise: Paise | None = None
     annual_rate_percent: Percent | None = None
+    first_due_on: Day | None = None
+    frequency: str | dict[str, Any] | None = None
     capitalise_arrears: bool = False
     moratorium_instalments: Annotated[int, Field(strict=True, ge=0, le=3660)] = 0
     moratorium_interest: HeldInterest = "pay"
@@ -456,6 +458,8 @@ class Restructure(ServicingCommand):
             instalments=self.instalments,
             instalment_paise=self.instalment_paise,
             annual_rate_percent=self.annual_rate_percent,
+            first_due_on=self.first_due_on,
+            frequency=self.frequency,
             capitalise_arrears=self.capitalise_arrears,
             moratorium_instalments=self.moratorium_instalments,
             moratorium_interest=self.moratorium_interest,

@@ -21,7 +21,12 @@ AGAIN = ""
 
 
 def restructure_again(loan: Loan, change: Change, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
-    asked: dict[str, Any] = {**change.asked, "effective_on": date.fromisoformat(change.asked["effective_on"])}
+    days = {
+        name: date.fromisoformat(change.asked[name])
+        for name in ("effective_on", "first_due_on")
+        if name in change.asked
+    }
+    asked: dict[str, Any] = {**change.asked, **days}
     return restructure(loan, c.Restructure(command_id=AGAIN, reason="", hardship=False, **asked), now, rules)
 
 

@@ -18,6 +18,7 @@ from domain.decisions.upkeep import live, once
 from domain.events import LoanEvent
 from domain.loan import Loan
 from domain.refusals import Refusal, Refused
+from domain.terms import TermsError, read_term
 
 
 def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
@@ -64,6 +65,7 @@ def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules)
         instalment_paise=command.instalment_paise,
         annual_rate_percent=command.annual_rate_percent,
         **moratorium,
+        **rhythm(command),
     )
     yield e.Restructured(
         effective_on=command.effective_on.isoformat(),
@@ -80,6 +82,19 @@ def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules)
     yield from follow(loan, "the loan was restructured", now, rules)
 
 
+def rhythm(command: c.Restructure) -> dict[str, Any]:
+    """The terms of other due days, where they are asked for."""
+    changed: dict[str, Any] = {}
+    if command.frequency is not None:
+        try:
+            changed["frequency"] = read_term("frequency", command.frequency)
+        except TermsError as error:
+            raise Refused(Refusal.terms_invalid, error.field, because=error.message) from error
+    if command.first_due_on is not None:
+        changed["first_due_on"] = command.first_due_on
+    return {**changed, "due_day": None} if changed else {}
+
+
 def asked_for(command: c.Restructure) -> dict[str, Any]:
     """What changes; empty when nothing does."""
     changes: dict[str, Any] = {
@@ -88,6 +103,8 @@ def asked_for(command: c.Restructure) -> dict[str, Any]:
             ("instalments", command.instalments),
             ("instalment_paise", command.instalment_paise),
             ("annual_rate_percent", command.annual_rate_percent),
+            ("first_due_on", command.first_due_on.isoformat() if command.first_due_on else None),
+            ("frequency", command.frequency),
             ("moratorium_instalments", command.moratorium_instalments or None),
         )
         if value is not None
