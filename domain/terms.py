@@ -612,6 +612,8 @@ def _check_accrual(terms: Terms) -> None:
     if terms.interest_accrual == "daily" and terms.interest_method not in _BY_DAY:
         methods = ", ".join(_BY_DAY)
         raise TermsError("/interest_accrual", f"daily goes with {methods}, not with {terms.interest_method} (rule 14)")
+    if terms.interest_accrual == "daily" and terms.moratorium_instalments and terms.moratorium_interest == "accrue":
+        raise TermsError("/moratorium_interest", "interest by the day is paid or capitalised, not collected in parts")
 
 
 def _check_fixed_instalment(terms: Terms) -> None:

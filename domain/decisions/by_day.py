@@ -66,6 +66,11 @@ def accrued(loan: Loan, on: date) -> int:
     return rounded(loan.agreed, interest_over(loan, spans, min(on, row.due_on)))
 
 
+def interest_of(loan: Loan, row: Row) -> int:
+    """What the running row's days earn, with what had accrued before the schedule changed. Paise."""
+    return rounded(loan.agreed, interest_over(loan, spans_of(loan, row), row.due_on) + loan.carried)
+
+
 def spans_of(loan: Loan, row: Row) -> tuple[Span, ...]:
     """The days that a row covers."""
     return periods_from(loan, row)[0]
@@ -84,17 +89,25 @@ def follow_principal(loan: Loan, on: date) -> Iterator[e.EmiScheduled]:
     Of the row that is running, the days up to `on` bear interest on what was outstanding, the days after on what is.
     Later rows assume that what is overdue is paid by then: until it is, each row is worked out again when it is due.
     """
+    from domain.decisions.moratorium import is_held  # which asks for the interest of a row's days
+
     row = loan.next_row
     if not counts_days(loan) or row is None or loan.accrual_from is None:
         return
     terms = loan.agreed
     rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
     spans = periods_from(loan, row)
-    balance = loan.principal_not_due()
+    balance, waiting = loan.principal_not_due(), loan.held_paise
     rows: list[Row] = []
     for index, old in enumerate(loan.rows[loan.due_rows :]):
         exact = interest_over(loan, spans[0], old.due_on) if index == 0 else balance * rates.factor(spans[index])
         interest = rounded(terms, exact) + (loan.accrual_carried if index == 0 else 0)
+        if is_held(loan, old):
+            rows.append(replace(old, opening=balance, principal=0, interest=0, total=old.fee, closing=balance))
+            waiting += interest
+            if not is_held(loan, loan.rows[loan.due_rows + index + 1]):
+                balance += waiting  # what waited joins the principal (servicing rule 8)
+            continue
         last = old is loan.rows[-1]
         wanted = balance if last else principal_of(loan, old, interest)
         principal = min(max(wanted, 0), balance)

@@ -6,6 +6,7 @@ from datetime import date
 from fractions import Fraction
 
 from domain.amortisation import flat_interest, rounded
+from domain.decisions import by_day
 from domain.loan import Loan, Row
 from domain.periods import Rates, lay_out
 from domain.terms import ON_THE_FIRST_PRINCIPAL
@@ -26,10 +27,12 @@ def at_fall_due(loan: Loan, row: Row) -> tuple[int, int]:
     """When a row falls due: the interest that joins the principal, and by how much the waiting interest changes."""
     if not waits(loan) or row.number < loan.first_number:
         return 0, 0
-    own = interest_of_period(loan, row)
+    if by_day.counts_days(loan):
+        own, carried = by_day.interest_of(loan, row), 0
+    else:
+        own, carried = interest_of_period(loan, row), loan.accrual_carried
     if not is_held(loan, row):
         return 0, -min(max(0, row.interest - own), loan.held_paise)
-    carried = loan.accrual_carried
     capitalised = capitalised_after(loan, row)
     return capitalised, own + carried - capitalised
 

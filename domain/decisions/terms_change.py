@@ -10,7 +10,7 @@ from typing import Any
 from domain import events as e
 from domain.calendar import year_fraction
 from domain.decisions import by_day
-from domain.decisions.moratorium import interest_of_period, is_held, waits
+from domain.decisions.moratorium import interest_of_period, waits
 from domain.loan import Loan
 from domain.money import round_ratio, round_to_unit
 from domain.periods import Rates, Span
@@ -43,7 +43,7 @@ def accrued_interest(loan: Loan, principal_paise: int, on: date) -> int:
     if terms.interest_method in ON_THE_FIRST_PRINCIPAL:
         days = (row.due_on - since).days
         return waiting + round_ratio(most * (on - since).days, days, terms.rounding_mode)
-    if by_day.counts_days(loan) and not is_held(loan, row):
+    if by_day.counts_days(loan):
         return waiting + by_day.accrued(loan, on)
     rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
     days = (Span(since, on, year_fraction(terms.day_count, since, on)),)
