@@ -524,7 +524,7 @@ class Recast(LoanEvent):
     """Everything that has fallen due: `kind`, `of`, `due_on`, `amount_paise`, `paid_paise`."""
     charges: list[dict[str, Any]]
     """Charges whose figures moved, as they are now: `charge_id`, `kind`, `amount_paise`, `gst_paise`, `due_on`,
-    `number`, `through`, `by_person`."""
+    `number`, `through`, `by_person`, `waived_paise`, `falls_away` (it should not have been levied)."""
     principal_repaid: list[list[Any]]
     """Where interest runs by the day: (day, paise) of principal repaid."""
     prepaid_paise: int

@@ -92,10 +92,53 @@ class Levied:
     by_person: bool = False
     waived: int = 0
 
+    falls_away: bool = False
+    """As is known now, it should not have been levied. It may come back with what is known next."""
     @property
     def total(self) -> int:
         return self.amount + self.gst
 
+
+    @property
+    def waived_gst(self) -> int:
+        """The tax inside what was given up: credit notes took it back."""
+        return self.waived * self.gst // self.total if self.total else 0
+
+    @property
+    def stands(self) -> int:
+        """What of it is to be paid, or was. Paise."""
+        return 0 if self.falls_away else self.total - self.waived
+
+    @property
+    def gst_that_stands(self) -> int:
+        return 0 if self.falls_away else self.gst - self.waived_gst
+
+    @classmethod
+    def load(cls, charge: dict[str, Any]) -> Levied:
+        return cls(
+            charge["kind"],
+            charge["amount_paise"],
+            charge["gst_paise"],
+            date.fromisoformat(charge["due_on"]),
+            charge["number"],
+            as_day(charge["through"]),
+            charge["by_person"],
+            charge["waived_paise"],
+            charge["falls_away"],
+        )
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "amount_paise": self.amount,
+            "gst_paise": self.gst,
+            "due_on": self.due_on.isoformat(),
+            "number": self.number,
+            "through": self.through.isoformat() if self.through else "",
+            "by_person": self.by_person,
+            "waived_paise": self.waived,
+            "falls_away": self.falls_away,
+        }
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -908,15 +951,7 @@ class Loan(BaseAggregate[str]):
             self.ranks = ranks(self.npa_order if self.npa_since else self.usual_order)
         for charge in event.charges:
             self.charges += charge["charge_id"] not in self.levied
-            self.levied[charge["charge_id"]] = Levied(
-                charge["kind"],
-                charge["amount_paise"],
-                charge["gst_paise"],
-                date.fromisoformat(charge["due_on"]),
-                charge["number"],
-                as_day(charge["through"]),
-                by_person=charge["by_person"],
-            )
+            self.levied[charge["charge_id"]] = Levied.load(charge)
         self.dues = [
             Due(
                 due["kind"],

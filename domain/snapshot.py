@@ -9,7 +9,7 @@ import orjson
 
 from domain.loan import Change, Due, InFlight, Levied, Loan, Opportunity, Receipt, Row, Tranche, as_day
 
-SCHEMA = 5
+SCHEMA = 6
 """Raise it whenever a field of `Loan` is added, renamed or means something else; a test compares the fields."""
 
 PLAIN = (
@@ -53,7 +53,7 @@ def dump(loan: Loan) -> bytes:
         for key, r in loan.receipts.items()
     ]  # fmt: skip
     state["levied"] = [
-        (key, v.kind, v.amount, v.gst, v.due_on, v.number, v.through, v.by_person, v.waived)
+        (key, v.kind, v.amount, v.gst, v.due_on, v.number, v.through, v.by_person, v.waived, v.falls_away)
         for key, v in loan.levied.items()
     ]
     state["changes"] = [(each.on, each.arrived, each.kind, each.asked) for each in loan.changes]
@@ -90,7 +90,7 @@ def load(loan_id: str, state_bytes: bytes) -> Loan:
         f[0]: InFlight(f[1], f[2], f[3], datetime.fromisoformat(f[4]), *f[5:]) for f in state["in_flight"]
     }
     loan.levied = {
-        v[0]: Levied(v[1], v[2], v[3], date.fromisoformat(v[4]), v[5], as_day(v[6] or ""), v[7], v[8])
+        v[0]: Levied(v[1], v[2], v[3], date.fromisoformat(v[4]), v[5], as_day(v[6] or ""), *v[7:])
         for v in state["levied"]
     }
     loan.changes = [Change(date.fromisoformat(each[0]), *each[1:]) for each in state["changes"]]

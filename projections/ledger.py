@@ -13,10 +13,11 @@ from datetime import date
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from domain import events as e
+from domain.decisions.debits import gst_in_fee
 from domain.decisions.rules import Rules
 from domain.ensure import ensure
 from domain.events import Line, LoanEvent
-from domain.loan import Loan
+from domain.loan import Levied, Loan
 from domain.views import unpaid
 from projections.base import Outgoing, Recorded, Row, Table, Write, booked_on
 
@@ -263,36 +264,41 @@ def recast(event: e.Recast, loan: Loan) -> Entries:
         EXCESS: loan.excess_paise - event.excess_paise,
         INTEREST_INCOME: before.interest + loan.capitalised_paise - after.interest - event.capitalised_paise,
     }
-    income = before.others - after.others
     for charge in event.charges:
-        known = loan.levied.get(charge["charge_id"])
-        moved = charge["amount_paise"] - (known.amount - min(known.amount, known.waived) if known else 0)
-        tax = charge["gst_paise"] - (known.gst if known else 0)
+        before_it, now = loan.levied.get(charge["charge_id"]) or NOT_LEVIED, Levied.load(charge)
+        tax = now.gst_that_stands - before_it.gst_that_stands
+        moved = now.stands - before_it.stands - tax
         account = PENAL_INCOME if charge["kind"] == "penal" else CHARGE_INCOME
         entries[account] = entries.get(account, 0) - moved
         entries[GST_PAYABLE] = entries.get(GST_PAYABLE, 0) - tax
-        income += moved + tax
-    entries[FEE_INCOME] = income
+    tax = gst_in_fee(loan, after.fees) - gst_in_fee(loan, before.fees)
+    entries[FEE_INCOME] = before.fees - after.fees + tax
+    entries[GST_PAYABLE] = entries.get(GST_PAYABLE, 0) - tax
     return entries
 
 
+NOT_LEVIED = Levied("", 0, 0, date.min, 0)
+"""What a charge was that hindsight finds for the first time."""
+
+
 class Owed(NamedTuple):
-    """Sums over dues, in paise: interest, and everything that is neither interest nor principal."""
+    """Sums over dues, in paise: interest, fees, and what is unpaid of interest and of all that is not principal."""
 
     interest: int
     interest_unpaid: int
-    others: int
+    fees: int
     others_unpaid: int
 
     @classmethod
     def of(cls, dues: Iterable[Mapping[str, Any]]) -> Owed:
-        interest = interest_paid = others = others_paid = 0
+        interest = interest_unpaid = fees = others_unpaid = 0
         for due in dues:
-            if due["kind"] == "interest":
-                interest, interest_paid = interest + due["amount_paise"], interest_paid + due["paid_paise"]
-            elif due["kind"] != "principal":
-                others, others_paid = others + due["amount_paise"], others_paid + due["paid_paise"]
-        return cls(interest, interest - interest_paid, others, others - others_paid)
+            kind, amount, unpaid = due["kind"], due["amount_paise"], due["amount_paise"] - due["paid_paise"]
+            if kind == "interest":
+                interest, interest_unpaid = interest + amount, interest_unpaid + unpaid
+            elif kind != "principal":
+                fees, others_unpaid = fees + (amount if kind == "fee" else 0), others_unpaid + unpaid
+        return cls(interest, interest_unpaid, fees, others_unpaid)
 
 
 def refund_settled(event: e.RefundSettled, loan: Loan) -> Entries:

@@ -22,6 +22,8 @@ BOUNCE: dict[str, Any] = {
     "number": 1,
     "through": "",
     "by_person": False,
+    "waived_paise": 0,
+    "falls_away": True,
 }
 
 EXAMPLES: tuple[LoanEvent, ...] = (
@@ -140,7 +142,7 @@ EXAMPLES: tuple[LoanEvent, ...] = (
         held_paise=0,
         capitalised_paise=0,
         dues=[{"kind": "interest", "of": 1, "due_on": "2026-02-05", "amount_paise": 4_350_00, "paid_paise": 4_350_00}],
-        charges=[{**BOUNCE, "amount_paise": 0, "gst_paise": 0}],
+        charges=[BOUNCE],
         principal_repaid=[],
         prepaid_paise=5_650_00,
         principal_paise=94_350_00,

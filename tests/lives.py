@@ -104,7 +104,7 @@ def a_booking(random: Random, loan_id: str, at: datetime, product: str) -> c.Boo
         "fees": fees,
         "broken_period": random.choice(["add_to_first", "deduct"]),
     }
-    if product == "home-loan" and random.random() < 0.5:
+    if product == "home-loan" and terms["instalments"] > 3 and random.random() < 0.5:
         terms["tranches"] = [{"on": f"2026-0{random.randint(3, 5)}-15", "amount_paise": 50_000_000}]
     if random.random() < 0.2:
         interest = random.choice(["capitalise", "accrue", "pay"])

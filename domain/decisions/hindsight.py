@@ -8,7 +8,7 @@ same deciders that decided it, and the difference is one event.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -82,19 +82,51 @@ def matters(
 
 def folded_anew(loan: Loan, now: datetime, rules: Rules) -> Loan:
     """A loan of the same dated facts, each at its own day."""
-    shadow = beginning(loan)
+    shadow, given_up = beginning(loan), GivenUp.of(loan)
     for fact in sorted(facts_of(loan, rules), key=lambda fact: (fact.day, fact.order, fact.arrived)):
-        pass_time(shadow, fact.day, rules)
-        perform(shadow, fact.happen(shadow), fact.day)
+        pass_time(shadow, fact.day, rules, given_up)
+        perform(shadow, fact.happen(shadow), fact.day, given_up)
         perform(shadow, apply_excess(shadow, fact.day), fact.day)
-    pass_time(shadow, ist_day(now), rules)
+    pass_time(shadow, ist_day(now), rules, given_up)
     note_class(shadow, last_day_end(now), rules)
     return shadow
 
 
-def perform(shadow: Loan, facts: Iterator[LoanEvent], day: date) -> None:
+def perform(shadow: Loan, facts: Iterator[LoanEvent], day: date, given_up: GivenUp | None = None) -> None:
     for fact in facts:
         shadow.record(fact, at_hour(day, NOON))
+        if given_up is not None and isinstance(fact, e.ChargeLevied):
+            perform(shadow, given_up.of_charge(fact), day)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """What was given up of charges that the fold works out itself, by kind and month: worked out anew, they may come
+    in other pieces, and what was given up stays given up. Paise."""
+
+    left: dict[tuple[str, str], int]
+    known: Collection[str]
+    """Charges that the fold takes from the books, with what was given up of them."""
+
+    @classmethod
+    def of(cls, loan: Loan) -> GivenUp:
+        left: dict[tuple[str, str], int] = {}
+        for fact in loan.levied.values():
+            if fact.kind in WORKED_OUT and not fact.by_person and fact.waived:
+                month = fact.kind, month_of((fact.through or fact.due_on).isoformat())
+                left[month] = left.get(month, 0) + fact.waived
+        return cls(left, loan.levied.keys())
+
+    def of_charge(self, charge: e.ChargeLevied) -> Iterator[e.ChargeWaived]:
+        month = charge.kind, month_of(charge.through or charge.due_on)
+        paise = min(self.left.get(month, 0), charge.amount_paise + charge.gst_paise)
+        if paise and charge.charge_id not in self.known:
+            self.left[month] -= paise
+            yield e.ChargeWaived(charge_id=charge.charge_id, paise=paise, reason="")
+
+
+def month_of(day: str) -> str:
+    return day[:7]
 
 
 def beginning(loan: Loan) -> Loan:
@@ -187,16 +219,17 @@ def levied(loan: Loan, shadow: Loan, charge_id: str, fact: Levied) -> Iterator[L
         )
         if shadow.unpaid_of_row(fact.number) <= late:
             return
-    gst = min(fact.gst, max(0, fact.total - fact.waived))
     yield e.ChargeLevied(
         charge_id=charge_id,
         kind=fact.kind,
-        amount_paise=max(0, fact.total - fact.waived - gst),
-        gst_paise=gst,
+        amount_paise=fact.amount,
+        gst_paise=fact.gst,
         due_on=fact.due_on.isoformat(),
         number=fact.number,
         reason="",
     )
+    if fact.waived:
+        yield e.ChargeWaived(charge_id=charge_id, paise=fact.waived, reason="")
 
 
 def received(shadow: Loan, key: str, receipt: Receipt, day: date, rules: Rules) -> Iterator[LoanEvent]:
@@ -228,7 +261,7 @@ def changed(shadow: Loan, change: Change, rules: Rules) -> Iterator[LoanEvent]:
 # --- Time passing --------------------------------------------------------------------------------------------
 
 
-def pass_time(shadow: Loan, day: date, rules: Rules) -> None:
+def pass_time(shadow: Loan, day: date, rules: Rules, given_up: GivenUp) -> None:
     """Rows fall due up to a day (included), months end before it."""
     by_month = bool(rules.product_of(shadow).penal_percent)
     while True:
@@ -237,11 +270,11 @@ def pass_time(shadow: Loan, day: date, rules: Rules) -> None:
         ends_on = next_month_end(shadow) if by_month else None
         if ends_on is not None and ends_on < day and (due_on is None or ends_on < due_on):
             note_class(shadow, ends_on, rules)
-            perform(shadow, penal.levy(shadow, ends_on, ends_on, rules), ends_on)
+            perform(shadow, penal.levy(shadow, ends_on, ends_on, rules), ends_on, given_up)
             shadow.month_closed_on = ends_on
         elif row is not None and due_on is not None:
             note_class(shadow, due_on - timedelta(days=1), rules)
-            perform(shadow, fall_due(shadow, row), due_on)
+            perform(shadow, fall_due(shadow, row), due_on, given_up)
         else:
             break
     note_class(shadow, day - timedelta(days=1), rules)
@@ -375,27 +408,13 @@ def charge_names(loan: Loan, shadow: Loan) -> dict[str, str]:
 
 
 def charges_now(loan: Loan, shadow: Loan, names: dict[str, str]) -> list[dict[str, Any]]:
-    """Every charge whose figures moved, as it is now; one that falls away is nothing."""
+    """Every charge whose figures moved, as it is now; one that falls away is kept as it was, and not owed."""
     now = {names[charge_id]: fact for charge_id, fact in shadow.levied.items()}
     moved: list[dict[str, Any]] = []
     for charge_id in (*loan.levied, *(new for new in now if new not in loan.levied)):
-        before, after = loan.levied.get(charge_id), now.get(charge_id)
-        fact = after or before
-        assert fact is not None
-        waived = before.waived if before is not None and after is not None and fact.kind not in WORKED_OUT else 0
-        amount, gst = (after.amount, after.gst) if after is not None else (0, 0)
-        if before is not None and (before.total - waived if after is not None else before.total) == amount + gst:
-            continue
-        moved.append(
-            {
-                "charge_id": charge_id,
-                "kind": fact.kind,
-                "amount_paise": amount,
-                "gst_paise": gst,
-                "due_on": fact.due_on.isoformat(),
-                "number": fact.number,
-                "through": fact.through.isoformat() if fact.through else "",
-                "by_person": before.by_person if before else False,
-            }
-        )
+        before = loan.levied.get(charge_id)
+        after = now.get(charge_id) or replace(loan.levied[charge_id], falls_away=True)
+        if before is None or before.stands != after.stands:
+            by_person = before.by_person if before else False
+            moved.append({"charge_id": charge_id, **replace(after, by_person=by_person).dump()})
     return moved

@@ -96,7 +96,7 @@ def waive(loan: Loan, command: c.Waive, now: datetime, rules: Rules) -> Iterator
         paise=paise,
         reason=command.reason,
         command_id=command.command_id,
-        gst_paise=paise * fact.gst // fact.total if fact.total else 0,
+        gst_paise=(fact.waived + paise) * fact.gst // fact.total - fact.waived_gst if fact.total else 0,
     )
 
 
