@@ -91,13 +91,12 @@ class Levied:
     """The last day that a penal charge by the day counts."""
     by_person: bool = False
     waived: int = 0
-
     falls_away: bool = False
     """As is known now, it should not have been levied. It may come back with what is known next."""
     @property
+
     def total(self) -> int:
         return self.amount + self.gst
-
 
     @property
     def waived_gst(self) -> int:
@@ -141,6 +140,7 @@ class Levied:
         }
 
 @dataclass(frozen=True, slots=True)
+
 class Change:
     """A dated decision that made another schedule, kept so that the books can be folded again (servicing rule 13)."""
 

@@ -389,18 +389,17 @@ def repaid(loan: Loan) -> dict[date, int]:
 def charge_names(loan: Loan, shadow: Loan) -> dict[str, str]:
     """The fold's charges by the names that they have in the books: those that it worked out itself are found by kind
     and day, and a charge that the books do not have is new."""
-    known = {
-        (fact.kind, fact.due_on, fact.through): charge_id
-        for charge_id, fact in loan.levied.items()
-        if fact.kind in WORKED_OUT and not fact.by_person
-    }
+    known: dict[tuple[str, date, date | None], list[str]] = {}
+    for charge_id, fact in loan.levied.items():
+        if fact.kind in WORKED_OUT and not fact.by_person:
+            known.setdefault((fact.kind, fact.due_on, fact.through), []).append(charge_id)
     names: dict[str, str] = {}
     new = loan.charges
     for charge_id, fact in shadow.levied.items():
         if fact.kind not in WORKED_OUT or (charge_id in loan.levied and loan.levied[charge_id].by_person):
             names[charge_id] = charge_id
-        elif (found := known.get((fact.kind, fact.due_on, fact.through))) is not None:
-            names[charge_id] = found
+        elif found := known.get((fact.kind, fact.due_on, fact.through)):
+            names[charge_id] = found.pop(0)
         else:
             new += 1
             names[charge_id] = f"{loan.id}:charge:{new}"
