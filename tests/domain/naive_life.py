@@ -311,19 +311,25 @@ class NaiveLife:
 
     def by_the_day(self) -> None:
         """Rule 14: the rows to come as today's principal makes them, what is overdue being paid by then."""
-        balance = self.not_due
+        balance, waiting = self.not_due, self.held
         kept: list[Coming] = []
         for index, row in enumerate(self.coming):
-            if index == 0:
-                row.interest = to_paisa(self.by_days(row, row.due_on) + self.carried, self.terms)
-            else:
-                row.interest = to_paisa(balance * factor(self.terms, row.pieces), self.terms)
+            exact = (
+                self.by_days(row, row.due_on) + self.carried if index == 0 else balance * factor(self.terms, row.pieces)
+            )
+            interest = to_paisa(exact, self.terms)
+            kept.append(row)
+            if row.waits:
+                row.whole, waiting = interest, waiting + interest
+                row.joins = 0 if self.coming[index + 1].waits else waiting
+                balance += row.joins
+                continue
+            row.interest = interest
             last = row is self.coming[-1]
             equal = self.terms["interest_method"] == "reducing" and row.principal
             wanted = row.plan - row.interest if equal else row.principal
             row.principal = balance if last else min(max(wanted, 0), balance)
             balance -= row.principal
-            kept.append(row)
             if not balance:
                 break
         self.coming = kept
@@ -359,7 +365,8 @@ class NaiveLife:
         row = self.coming.pop(0)
         if row.waits:
             self.principal += row.joins
-            self.held += row.whole + to_paisa(self.carried, self.terms) - row.joins
+            before = 0 if self.daily else to_paisa(self.carried, self.terms)
+            self.held += row.whole + before - row.joins
         elif self.held:
             self.held -= min(self.held, max(0, row.interest - row.whole))
         self.since, self.carried = row.due_on, Fraction(0)
@@ -510,7 +517,8 @@ def anew(terms: dict[str, Any], carried: Fraction) -> tuple[list[NaiveRow], int,
         rows[0] = rows[0]._replace(interest_paise=rows[0].interest_paise + to_paisa(carried, terms))
         return rows, 0, 0
     held, pays = terms["moratorium_instalments"], terms["moratorium_interest"] == "pay"
-    if terms["instalment_fixed"] and held and terms["moratorium_interest"] == "accrue":
+    accrues = held and terms["moratorium_interest"] == "accrue"
+    if accrues and (terms["instalment_fixed"] or terms["interest_accrual"] == "daily"):
         raise CannotBe  # what was accrued would come on top of an instalment that is to stay
     count = 40 * terms["instalments"] if terms["instalment_fixed"] else terms["instalments"]
     if terms["moratorium_extends_tenure"]:

@@ -121,8 +121,6 @@ def a_change(pick: random.Random, terms: dict[str, Any], on: date, serial: int) 
     if what == "relief" and terms["interest_method"] != "flat":
         asked = {"instalments": pick.choice([1, 2]), "interest": pick.choice(["pay", "capitalise", "accrue"])}
         asked |= {"extends_tenure": pick.random() < 0.5}
-        if terms["interest_accrual"] == "daily":
-            asked["interest"] = "pay"
         command = c.GrantRelief(effective_on=on, **asked, **common)
         return Told(at, command, Changed(on=on, arrived=0, kind="relief", asked=asked), command_id)
     if what in ("restructure", "capitalise"):

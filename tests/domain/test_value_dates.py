@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import permutations
 from typing import Any
 
 import pytest
 from hypothesis import given as for_all
-from hypothesis import note, settings
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from domain import commands as c
-from domain import snapshot
-from domain.agenda import next_task
-from domain.calendar import at_hour, ist_day
+from domain.calendar import at_hour
 from domain.events import Closed, Recast
-from domain.life import handle
-from domain.refusals import Refused, Repeated
+from domain.refusals import Repeated
 from tests.domain.naive_life import House
 from tests.domain.value_dated import (
     EVENING,
-    LOAN,
     Lived,
     a_life_of,
     back,
@@ -33,7 +28,6 @@ from tests.domain.value_dated import (
     state_of,
 )
 from tests.examples import MANDATE
-from tests.states import fields, folded
 
 EMI = 499_300
 """Of a lakh at 18 % over 24 months: the first is 1,500 interest and 3,493 principal. Paise."""
