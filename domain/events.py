@@ -16,7 +16,7 @@ No event holds personal data: names, phones and account numbers live in the vaul
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
@@ -64,6 +64,9 @@ def stored_as(topic: str) -> Callable[[AnyEvent], AnyEvent]:
     def register(cls: AnyEvent) -> AnyEvent:
         event = dataclass(frozen=True, kw_only=True)(cls)
         event.TOPIC = topic
+        for each in fields(event):
+            if each.default_factory is not MISSING:  # an older event does not have it: it reads what is empty
+                setattr(event, each.name, each.default_factory())
         register_topic(topic, event)
         CATALOGUE[topic] = event
         return event  # type: ignore[return-value]
@@ -174,6 +177,8 @@ class EmiScheduled(LoanEvent):
     """The terms that these rows follow from."""
     accrued_paise: int = 0
     """Interest of the days before `effective_on` that is inside the first new row."""
+    accrued_exact: str = ""
+    """`accrued_paise` before rounding, as a fraction; empty = it is whole."""
     first_number: int = 1
     """The row that is the first of `terms`: rows before it were there already."""
 
@@ -516,6 +521,7 @@ class Recast(LoanEvent):
     schedule_reason: str
     accrual_from: str
     accrual_carried_paise: int
+    accrual_exact: str = ""
     held_paise: int
     """Interest of a moratorium that waits."""
     capitalised_paise: int

@@ -10,6 +10,7 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from fractions import Fraction
 from typing import Any
 
 from eventsourcing.domain import BaseAggregate
@@ -93,8 +94,8 @@ class Levied:
     waived: int = 0
     falls_away: bool = False
     """As is known now, it should not have been levied. It may come back with what is known next."""
-    @property
 
+    @property
     def total(self) -> int:
         return self.amount + self.gst
 
@@ -139,8 +140,8 @@ class Levied:
             "falls_away": self.falls_away,
         }
 
-@dataclass(frozen=True, slots=True)
 
+@dataclass(frozen=True, slots=True)
 class Change:
     """A dated decision that made another schedule, kept so that the books can be folded again (servicing rule 13)."""
 
@@ -259,6 +260,7 @@ class Loan(BaseAggregate[str]):
         loan.active_since = None
         loan.accrual_from = None
         loan.accrual_carried = 0
+        loan.accrual_exact = ""
         loan.received_paise = 0
         loan.settled_paise = 0
         loan.excess_paise = 0
@@ -362,6 +364,8 @@ class Loan(BaseAggregate[str]):
     """Interest that is not due yet runs since this day (excluded)..."""
     accrual_carried: int
     """... on top of what had accrued before it, when the schedule changed inside a period."""
+    accrual_exact: str
+    """The same before rounding, as a fraction; empty = it is whole."""
     received_paise: int
     """All money in, reversed receipts taken off."""
     settled_paise: int
@@ -495,6 +499,11 @@ class Loan(BaseAggregate[str]):
         if self.terms_read is None or self.terms_read[0] is not self.terms:
             self.terms_read = self.terms, Terms.parse(self.terms)
         return self.terms_read[1]
+
+    @property
+    def carried(self) -> Fraction:
+        """Interest of the running period from before the schedule changed, unrounded."""
+        return Fraction(self.accrual_exact or self.accrual_carried)
 
     @property
     def next_row(self) -> Row | None:
@@ -735,7 +744,7 @@ class Loan(BaseAggregate[str]):
             return
         if self.disbursed_on is not None and self.rows[self.due_rows].due_on > effective_on:
             self.accrual_from = effective_on
-            self.accrual_carried = event.accrued_paise
+            self.accrual_carried, self.accrual_exact = event.accrued_paise, event.accrued_exact
             self.held_paise = 0
 
     def on_mandate_registered(self, event: e.MandateRegistered) -> None:
@@ -760,7 +769,7 @@ class Loan(BaseAggregate[str]):
         self.due_rows += 1
         if (today := ist_day(event.timestamp)) < day:
             self.advanced[event.number] = today
-        self.accrual_from, self.accrual_carried = day, 0
+        self.accrual_from, self.accrual_carried, self.accrual_exact = day, 0, ""
         first = self.restructured_on is not None and self.performance_from is None and day > self.restructured_on
         if first and event.principal_paise and not self.threshold:  # interest, or principal if that begins later
             self.performance_from = day
@@ -936,7 +945,7 @@ class Loan(BaseAggregate[str]):
         self.terms = self.booked_terms if event.terms == self.booked_terms else event.terms
         self.first_number = event.first_number
         self.accrual_from = as_day(event.accrual_from)
-        self.accrual_carried = event.accrual_carried_paise
+        self.accrual_carried, self.accrual_exact = event.accrual_carried_paise, event.accrual_exact
         self.held_paise = event.held_paise
         self.capitalised_paise = event.capitalised_paise
         self.principal_repaid = [(date.fromisoformat(day), paise) for day, paise in event.principal_repaid]

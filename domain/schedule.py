@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -105,9 +105,13 @@ class Schedule:
         )
 
 
-def build_schedule(terms: Terms, holidays: Set[date] = NO_HOLIDAYS) -> Schedule:
-    """The schedule that the terms ask for; holidays matter only where the terms let them move due dates."""
-    layout, draft = _drafted(terms, holidays)
+def build_schedule(terms: Terms, holidays: Set[date] = NO_HOLIDAYS, carried: Fraction = Fraction(0)) -> Schedule:
+    """The schedule that the terms ask for; holidays matter only where the terms let them move due dates.
+
+    `carried` is exact interest of days before the first one, of a loan whose schedule changes inside a period: the
+    first row that asks for interest asks for it too, inside its instalment and rounded once with its own.
+    """
+    layout, draft = _drafted(terms, holidays, carried)
     deducted = _deducted_interest(terms, layout)
     rows = _rows(terms, layout, draft)
     net = terms.principal_paise - terms.fees_paise("deducted") - deducted
@@ -122,7 +126,7 @@ def build_schedule(terms: Terms, holidays: Set[date] = NO_HOLIDAYS) -> Schedule:
         rows=rows,
         total_interest_paise=interest,
         net_disbursed_paise=net,
-        apr_percent=_apr_percent(terms, net, rows),
+        apr_percent=_apr_percent(terms, net, _without(rows, rounded(terms, carried))),
         capitalised_paise=draft.capitalised,
         interest_deducted_paise=deducted,
         notes=tuple(dict.fromkeys(draft.notes)),
@@ -169,12 +173,12 @@ class _Draft:
         self.balance = opening - line.principal
 
 
-def _drafted(terms: Terms, holidays: Set[date]) -> tuple[Layout, _Draft]:
+def _drafted(terms: Terms, holidays: Set[date], carried: Fraction) -> tuple[Layout, _Draft]:
     """The periods and their lines; where the instalment is fixed, as many as it takes to repay."""
     count = terms.row_count
     while True:
         layout = lay_out(terms, count, holidays)
-        draft = _repaid(terms, layout)
+        draft = _repaid(terms, layout, carried)
         if not draft.balance:
             return layout, draft
         if count == MAX_ROWS:
@@ -182,7 +186,7 @@ def _drafted(terms: Terms, holidays: Set[date]) -> tuple[Layout, _Draft]:
         count = min(2 * count, MAX_ROWS)
 
 
-def _repaid(terms: Terms, layout: Layout) -> _Draft:
+def _repaid(terms: Terms, layout: Layout, carried: Fraction) -> _Draft:
     rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
     draft = _Draft(terms.financed_paise, [], [])
     if layout.before and terms.broken_period == "separate":
@@ -191,9 +195,9 @@ def _repaid(terms: Terms, layout: Layout) -> _Draft:
     if terms.rows:
         _repay_as_given(terms, layout, rates, draft)
     elif terms.interest_method in ON_THE_FIRST_PRINCIPAL:
-        _repay_flat(terms, layout, rates, draft)
+        _repay_flat(terms, layout, rates, draft, carried)
     else:
-        _repay_on_balance(terms, layout, rates, draft)
+        _repay_on_balance(terms, layout, rates, draft, carried)
     return draft
 
 
@@ -208,17 +212,20 @@ def _interest(
     return balance, interest
 
 
-def _repay_on_balance(terms: Terms, layout: Layout, rates: Rates, draft: _Draft) -> None:
+def _repay_on_balance(terms: Terms, layout: Layout, rates: Rates, draft: _Draft, carried: Fraction) -> None:
     held, repaying = _divided(terms, layout)
     owed: list[Paise] = []
     for period in held:
         opening, interest = _interest(period.spans, period.inflows, draft.balance, rates)
+        if terms.moratorium_interest == "pay":
+            interest, carried = interest + carried, Fraction(0)
         owed.append(rounded(terms, interest))
         draft.take(opening, Line(0, owed[-1] if terms.moratorium_interest == "pay" else 0))
     _capitalise(terms, draft, owed)
     starts = [0, *_changed(repaying, terms)]
     for start, end in zip(starts, [*starts[1:], len(repaying)], strict=True):
-        stretch = _stretch(terms, repaying[start:], draft.balance, rates, done=start)
+        stretch = _stretch(terms, repaying[start:], draft.balance, rates, done=start, carried=carried)
+        carried = Fraction(0)
         planned = plan(terms, stretch)
         _follow(draft, stretch, planned, rows=end - start)
         if not draft.balance:
@@ -242,7 +249,7 @@ def _repay_as_given(terms: Terms, layout: Layout, rates: Rates, draft: _Draft) -
     draft.instalment = sum(draft.lines[0])
 
 
-def _repay_flat(terms: Terms, layout: Layout, rates: Rates, draft: _Draft) -> None:
+def _repay_flat(terms: Terms, layout: Layout, rates: Rates, draft: _Draft, carried: Fraction) -> None:
     held, repaying = _divided(terms, layout)
     lent, first = draft.balance, layout.rows[0]
     regular = sum((rates.factor(period.regular) for period in layout.rows), Fraction(0))
@@ -261,6 +268,10 @@ def _repay_flat(terms: Terms, layout: Layout, rates: Rates, draft: _Draft) -> No
     if not held:
         line = draft.lines[-len(repaying)]
         draft.lines[-len(repaying)] = line._replace(interest=max(line.interest + broken, 0))
+    if carried:
+        asks = len(held) if terms.moratorium_interest != "pay" else 0
+        line = draft.lines[asks]
+        draft.lines[asks] = line._replace(interest=line.interest + rounded(terms, carried))
     _collect_accrued(terms, draft, owed)
 
 
@@ -295,15 +306,17 @@ def _changed(periods: Sequence[Period], terms: Terms) -> Iterable[int]:
             yield index
 
 
-def _stretch(terms: Terms, periods: Sequence[Period], balance: Paise, rates: Rates, done: int) -> Stretch:
+def _stretch(
+    terms: Terms, periods: Sequence[Period], balance: Paise, rates: Rates, done: int, carried: Fraction
+) -> Stretch:
     first, later = periods[0], periods[1:]
     known = rates.known_by(first.due_on)
     opening, interest = _interest(first.spans, first.inflows, balance, known)
     _, regular = _interest(first.regular, first.inflows, balance, known)
     return Stretch(
         balance=opening,
-        interest=interest,
-        regular_interest=regular,
+        interest=interest + carried,
+        regular_interest=regular + carried,
         factors=[known.factor(period.spans) for period in later],
         done=done,
     )
@@ -363,6 +376,15 @@ def _fees_by_row(terms: Terms, last: int) -> Mapping[int, Paise]:
                 raise TermsError(f"/fees/{index}/due_with_row", f"there are only {last} rows")
             fees[fee.row] = fees.get(fee.row, 0) + fee.total_paise
     return fees
+
+
+def _without(rows: tuple[Row, ...], carried: Paise) -> tuple[Row, ...]:
+    """The rows less interest of earlier days, which is no cost of theirs."""
+    if not carried:
+        return rows
+    asks = next(index for index, row in enumerate(rows) if row.interest_paise >= carried)
+    fewer = replace(rows[asks], total_paise=rows[asks].total_paise - carried)
+    return (*rows[:asks], fewer, *rows[asks + 1 :])
 
 
 # --- What it costs in a year (rule 10) ----------------------------------------------------------------------

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from domain import events as e
 from domain.amortisation import rounded
-from domain.loan import Loan, Row
+from domain.loan import Loan, Row, Tranche
 from domain.periods import Rates, Span, lay_out
 
 
@@ -57,13 +57,13 @@ def interest_over(loan: Loan, spans: tuple[Span, ...], until: date) -> Fraction:
     return interest
 
 
-def accrued(loan: Loan, on: date) -> int:
-    """Interest earned since the last due day up to a day (included). Paise."""
+def accrued(loan: Loan, on: date) -> Fraction:
+    """Interest earned since the last due day up to a day (included): exact, in paise."""
     row = loan.next_row
     if row is None or loan.accrual_from is None:
-        return 0
+        return Fraction(0)
     spans = spans_of(loan, row)
-    return rounded(loan.agreed, interest_over(loan, spans, min(on, row.due_on)))
+    return interest_over(loan, spans, min(on, row.due_on))
 
 
 def interest_of(loan: Loan, row: Row) -> int:
@@ -101,7 +101,10 @@ def follow_principal(loan: Loan, on: date) -> Iterator[e.EmiScheduled]:
     rows: list[Row] = []
     for index, old in enumerate(loan.rows[loan.due_rows :]):
         exact = interest_over(loan, spans[0], old.due_on) if index == 0 else balance * rates.factor(spans[index])
-        interest = rounded(terms, exact) + (loan.accrual_carried if index == 0 else 0)
+        for part in coming(loan, spans[index], old, first=index == 0):
+            exact += part.amount * rates.factor(spans[index], after=part.on)
+            balance += part.amount
+        interest = rounded(terms, exact + loan.carried if index == 0 else exact)
         if is_held(loan, old):
             rows.append(replace(old, opening=balance, principal=0, interest=0, total=old.fee, closing=balance))
             waiting += interest
@@ -130,8 +133,15 @@ def follow_principal(loan: Loan, on: date) -> Iterator[e.EmiScheduled]:
             rows=[each.dump() for each in rows],
             terms=loan.terms,
             accrued_paise=loan.accrual_carried,
+            accrued_exact=loan.accrual_exact,
             first_number=loan.first_number,
         )
+
+
+def coming(loan: Loan, spans: tuple[Span, ...], row: Row, *, first: bool) -> list[Tranche]:
+    """Tranches that are planned for a row's days and still to go out: a row's own due day belongs to the next."""
+    begins = date.min if first else spans[0].start
+    return [part for part in loan.tranches[1:] if part.status == "planned" and begins <= part.on < row.due_on]
 
 
 def principal_of(loan: Loan, old: Row, interest: int) -> int:

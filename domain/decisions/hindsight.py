@@ -188,7 +188,7 @@ def facts_of(loan: Loan, rules: Rules) -> Iterator[Fact]:
         if index and part.status == "settled":
             yield Fact(part.on, TRANCHE, index, lambda shadow, index=index: iter((paid(loan, index),)))
     for charge_id, fact in loan.levied.items():
-        if fact.by_person or fact.kind not in WORKED_OUT:
+        if not worked_out(fact):
             yield Fact(
                 fact.due_on, CHARGE, 0, lambda shadow, known=charge_id, fact=fact: levied(loan, shadow, known, fact)
             )
@@ -206,9 +206,14 @@ def facts_of(loan: Loan, rules: Rules) -> Iterator[Fact]:
         yield Fact(change.on, DECIDED, change.arrived, lambda shadow, change=change: changed(shadow, change, rules))
 
 
+def worked_out(fact: Levied) -> bool:
+    """Whether the fold levies this charge itself: none of a person's, and no fixed one of an instalment."""
+    return fact.kind in WORKED_OUT and not fact.by_person and not (fact.kind == "penal" and fact.number)
+
+
 def levied(loan: Loan, shadow: Loan, charge_id: str, fact: Levied) -> Iterator[LoanEvent]:
-    """A charge as it was levied, less what was given up of it. A bounce charge falls away where the instalment had
-    been paid by then, as is known now."""
+    """A charge as it was levied, less what was given up of it. A bounce charge, or an instalment's penal
+    charge, falls away where the instalment had been paid by then, as is known now."""
     if fact.kind == "bounce" and fact.number:
         late = sum(
             receipt.amount
@@ -219,6 +224,8 @@ def levied(loan: Loan, shadow: Loan, charge_id: str, fact: Levied) -> Iterator[L
         )
         if shadow.unpaid_of_row(fact.number) <= late:
             return
+    if fact.kind == "penal" and fact.number and not fact.by_person and not penal.overdue(shadow, fact.number):
+        return
     yield e.ChargeLevied(
         charge_id=charge_id,
         kind=fact.kind,
@@ -347,6 +354,7 @@ def recast(loan: Loan, reason: str, value_on: date, now: datetime, rules: Rules)
         schedule_reason=shadow.schedule_reason,
         accrual_from=shadow.accrual_from.isoformat() if shadow.accrual_from else "",
         accrual_carried_paise=shadow.accrual_carried,
+        accrual_exact=shadow.accrual_exact,
         held_paise=shadow.held_paise,
         capitalised_paise=shadow.capitalised_paise,
         dues=dues,
@@ -391,12 +399,12 @@ def charge_names(loan: Loan, shadow: Loan) -> dict[str, str]:
     and day, and a charge that the books do not have is new."""
     known: dict[tuple[str, date, date | None], list[str]] = {}
     for charge_id, fact in loan.levied.items():
-        if fact.kind in WORKED_OUT and not fact.by_person:
+        if worked_out(fact):
             known.setdefault((fact.kind, fact.due_on, fact.through), []).append(charge_id)
     names: dict[str, str] = {}
     new = loan.charges
     for charge_id, fact in shadow.levied.items():
-        if fact.kind not in WORKED_OUT or (charge_id in loan.levied and loan.levied[charge_id].by_person):
+        if not worked_out(fact) or (charge_id in loan.levied and loan.levied[charge_id].by_person):
             names[charge_id] = charge_id
         elif found := known.get((fact.kind, fact.due_on, fact.through)):
             names[charge_id] = found.pop(0)

@@ -11,6 +11,7 @@ from domain.loan import Loan, Row
 from domain.periods import Rates, lay_out
 from domain.terms import ON_THE_FIRST_PRINCIPAL
 
+
 def waits(loan: Loan) -> bool:
     """Whether the schedule in force has rows whose interest waits."""
     terms = loan.terms

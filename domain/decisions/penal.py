@@ -1,4 +1,4 @@
-"""Penal charges by the day: a charge on what is overdue, never interest (servicing rule 25).
+"""Penal charges: by the day on what is overdue, or once an overdue instalment; never interest (servicing rule 25).
 
 Source: RBI, Fair Lending Practice - Penal Charges in Loan Accounts, RBI/2023-24/53, 18 August 2023: a charge and no
 interest, not capitalised, no charge on it; CBIC Circular 245/02/2025-GST: no GST.
@@ -63,3 +63,34 @@ def levy(loan: Loan, through: date, due_on: date, rules: Rules) -> Iterator[e.Ch
 def before_money(loan: Loan, value_on: date, rules: Rules) -> Iterator[e.ChargeLevied]:
     """Levy for the days before money counts, so that the charge is on what was unpaid then."""
     yield from levy(loan, value_on - timedelta(days=1), value_on, rules)
+
+
+def overdue(loan: Loan, number: int) -> bool:
+    """Whether an instalment's principal or interest is due and unpaid."""
+    return any(due.unpaid for kind in BEARS if (due := loan.due_by_key.get((kind, number))))
+
+
+def chargeable(loan: Loan, product: Product) -> Iterator[tuple[int, date]]:
+    """Overdue instalments that have had no fixed penal charge, with the day on which they have it: the day after the
+    grace days, the due day itself counted as one."""
+    paise = product.charges["penal"].amount_paise
+    if not paise or not shown(loan, "penal", paise):
+        return
+    had = {fact.number for fact in loan.levied.values() if fact.kind == "penal"}
+    for due in loan.open_dues():
+        if due.kind in BEARS and isinstance(due.of, int) and due.of not in had:
+            had.add(due.of)
+            yield due.of, due.due_on + timedelta(days=product.penal_grace_days + 1)
+
+
+def levy_for(loan: Loan, number: int, on: date, rules: Rules) -> Iterator[e.ChargeLevied]:
+    """The fixed penal charge of an instalment, once."""
+    yield e.ChargeLevied(
+        charge_id=f"{loan.id}:charge:{loan.charges + 1}",
+        kind="penal",
+        amount_paise=rules.product_of(loan).charges["penal"].amount_paise,
+        gst_paise=0,
+        due_on=on.isoformat(),
+        number=number,
+        reason=f"instalment {number} is overdue",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from domain import events as e
@@ -12,7 +13,7 @@ from domain.calendar import year_fraction
 from domain.decisions import by_day
 from domain.decisions.moratorium import interest_of_period, waits
 from domain.loan import Loan
-from domain.money import round_ratio, round_to_unit
+from domain.money import round_to_unit
 from domain.periods import Rates, Span
 from domain.refusals import Refusal, Refused
 from domain.schedule import build_schedule
@@ -30,27 +31,34 @@ def next_due_after(terms: Terms, day: date) -> date:
 
 def accrued_interest(loan: Loan, principal_paise: int, on: date) -> int:
     """Interest by days that is not due yet, up to a day (included) before the next due date, on the principal that is
-    not due, with what waits since a moratorium.
+    not due, with what waits since a moratorium. Paise, rounded once.
 
     Never more than the row that it belongs to will ask for: day counts by dates can exceed a regular period's.
     """
-    row, since, carried = loan.next_row, loan.accrual_from, loan.accrual_carried
+    row, terms = loan.next_row, loan.agreed
+    earned = round_to_unit(accrued_exactly(loan, principal_paise, on), terms.rounding_mode)
+    if row is not None and not waits(loan) and not by_day.counts_days(loan):
+        earned = min(earned, max(row.interest, loan.accrual_carried))
+    return loan.held_paise + earned
+
+
+def accrued_exactly(loan: Loan, principal_paise: int, on: date) -> Fraction:
+    """The same without what waits, and unrounded."""
+    row, since, carried = loan.next_row, loan.accrual_from, loan.carried
     if row is None or since is None or on <= since or principal_paise <= 0:
-        return loan.held_paise + carried
+        return carried
     terms = loan.agreed
-    waiting = loan.held_paise + carried
-    most = interest_of_period(loan, row) if waits(loan) else row.interest - carried
     if terms.interest_method in ON_THE_FIRST_PRINCIPAL:
-        days = (row.due_on - since).days
-        return waiting + round_ratio(most * (on - since).days, days, terms.rounding_mode)
+        whole = interest_of_period(loan, row) if waits(loan) else row.interest - loan.accrual_carried
+        return carried + Fraction(whole * (on - since).days, (row.due_on - since).days)
     if by_day.counts_days(loan):
-        return waiting + by_day.accrued(loan, on)
+        return carried + by_day.accrued(loan, on)
     rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
     days = (Span(since, on, year_fraction(terms.day_count, since, on)),)
     later = [part for part in loan.tranches[1:] if part.status == "settled" and since < part.on <= on]
     exact = (principal_paise - sum(part.amount for part in later)) * rates.factor(days)
     exact += sum(part.amount * rates.factor(days, after=part.on) for part in later)
-    return waiting + min(round_to_unit(exact, terms.rounding_mode), most)
+    return carried + (min(exact, Fraction(interest_of_period(loan, row))) if waits(loan) else exact)
 
 
 def rate_on(terms: Terms, day: date) -> Decimal:
@@ -110,23 +118,20 @@ def reamortise(
         else tuple(change for change in old.rate_changes if change.from_day > effective_on),
         "fees": (),
         "rows": (),
-        "broken_period": "add_to_first" if old.interest_method == "reducing" else old.broken_period,
+        "broken_period": "spread" if old.interest_method == "reducing" else old.broken_period,
         **terms_too,
     }
+    accrued = accrued_exactly(ahead, ahead.principal_not_due(), effective_on) + ahead.held_paise
     try:
         terms = Terms.parse(replace(old, **changed).to_dict())  # changed terms may contradict each other
-        schedule = build_schedule(terms)
+        schedule = build_schedule(terms, carried=accrued)
     except TermsError as error:
         raise Refused(Refusal.terms_invalid, error.field, because=error.message) from error
-    accrued = accrued_interest(ahead, ahead.principal_not_due(), effective_on)
-    asks = terms.moratorium_instalments if terms.moratorium_interest != "pay" else 0
     fees = {row.number: row.fee for row in replaced}
     rows = [row.dump() for row in ahead.rows[loan.due_rows : ahead.due_rows]]
     for index, row in enumerate(schedule.rows):
         told = row.to_dict()
         told["number"] = number + index
-        if index == asks:
-            told["interest_paise"] += accrued
         # Fees that wait for a row stay with it, or fall due with the last.
         told["fee_paise"] = fees.pop(told["number"], 0) if row is not schedule.rows[-1] else sum(fees.values())
         told["total_paise"] = told["principal_paise"] + told["interest_paise"] + told["fee_paise"]
@@ -139,6 +144,7 @@ def reamortise(
         apr_percent=str(schedule.apr_percent),
         rows=rows,
         terms=terms.to_dict(),
-        accrued_paise=accrued,
+        accrued_paise=round_to_unit(accrued, terms.rounding_mode),
+        accrued_exact="" if accrued.denominator == 1 else str(accrued),
         first_number=number,
     )
