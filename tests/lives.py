@@ -107,7 +107,7 @@ def a_booking(random: Random, loan_id: str, at: datetime, product: str) -> c.Boo
     if product == "home-loan" and terms["instalments"] > 3 and random.random() < 0.5:
         terms["tranches"] = [{"on": f"2026-0{random.randint(3, 5)}-15", "amount_paise": 50_000_000}]
     if random.random() < 0.2:
-        interest = random.choice(["capitalise", "accrue", "pay"])
+        interest = random.choice(["capitalise", "pay" if product == BY_THE_DAY.name else "accrue", "pay"])
         terms |= {"moratorium_instalments": random.randint(1, 2), "moratorium_interest": interest}
     return c.BookLoan(
         loan_id=loan_id,
