@@ -1,20 +1,30 @@
 """Stored bytes of every event in every version ever written, and of a whole life; `python -m tests.golden_events` adds.
 
-A file that exists is history: it is never written again. A new event, or a new version of one, gets a file of its own.
+A file that exists is history: it is never written again. A new event, a new version of one, or one with new fields that
+have defaults (`v1-2.json`), gets a file of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import orjson
 
 from domain import commands as c
+from domain.calendar import IST
 from domain.codec import encode
 from domain.events import CATALOGUE, LoanEvent
 from domain.views import loan_summary, schedule_rows
-from tests.examples import MANDATE, a_closed_loan, a_loan, a_loan_at_its_last_row, a_loan_paid_out_by_us
+from tests.examples import (
+    MANDATE,
+    a_closed_loan,
+    a_loan,
+    a_loan_at_its_last_row,
+    a_loan_paid_out_by_us,
+    a_loan_without_mandate,
+)
 from tests.stories import (
     Story,
     asked,
@@ -26,6 +36,7 @@ from tests.stories import (
     payment,
     payout_failed,
     payout_settled,
+    rupees,
     taken_back,
 )
 
@@ -66,6 +77,62 @@ def other_lives() -> Iterator[Story]:
     yield a_loan().when(on("20 Jan"), asked(c.WriteOff, reason="fraud"))
     refunded = a_loan_at_its_last_row().when(on("5 Feb"), payment("1,02,000"))
     yield refunded.when(on("6 Feb"), payout_failed(instruction="LN-1:refund:1"))
+    yield a_loan().when(on("20 Jan"), payment("20,000", value="12 Jan", intent="part-prepayment"))
+    yield a_loan().when(on("10 Jan"), payment("500")).when(on("11 Jan"), asked(c.RefundExcess, reason="asked for"))
+    yield a_loan().when(on("12 Jan"), asked(c.TellBorrowerStanding, npa=True, because="LN-9"))
+    yield a_floating_life()
+    yield a_grievance()
+    yield a_settled_life()
+    yield a_loan_given_back().when(on("20 Jan"))
+    yield a_loan_with_papers()
+    yield a_loan_that_recovers()
+
+
+def a_floating_life() -> Story:
+    """The rate is reset, relief is granted, and the quarter's statement comes."""
+    story = a_loan(terms={"rate_type": "floating"})
+    reset = asked(c.ResetRate, "C-1", effective_on=day("10 Jan"), annual_rate_percent="19.50", reason="repo rate")
+    story.when(on("10 Jan"), reset)
+    relief = asked(c.GrantRelief, "C-2", effective_on=day("15 Jan"), instalments=2, reason="flood")
+    return story.when(on("15 Jan"), relief).when(on("10 Apr"))
+
+
+def a_grievance() -> Story:
+    """A complaint that waits for too long, and is answered."""
+    story = a_loan().when(on("10 Jan"), asked(c.RaiseGrievance, "C-1", subject="the app does not open"))
+    story.when(on("20 Feb"))
+    return story.when(on("21 Feb"), asked(c.CloseCase, "C-2", case_id="LN-1:case:1", outcome="answered"))
+
+
+def a_settled_life() -> Story:
+    """A settlement that lapses, and one that is paid."""
+    settle = {"amount_paise": rupees("60,000"), "reason": "lost the job"}
+    story = a_loan_without_mandate().when(on("10 Feb"), asked(c.Settle, "C-1", pay_by=day("20 Feb"), **settle))
+    story.when(on("25 Feb"), asked(c.Settle, "C-2", pay_by=day("5 Mar"), **settle))
+    return story.when(on("1 Mar"), payment("60,000"))
+
+
+def a_loan_given_back() -> Story:
+    """The borrower leaves within the cooling-off days, and the money does not come back."""
+    return a_loan(terms={"fees": FEES}).when(on("6 Jan"), asked(c.CancelDisbursal, reason="changed my mind"))
+
+
+def a_loan_with_papers() -> Story:
+    """Closed, its papers late, then with the borrower; and at last the borrower is forgotten."""
+    story = a_loan_without_mandate(product="home-loan").when(on("20 Jan"), payment("2,00,000", intent="preclosure"))
+    story.when(on("21 Jan"), payout_settled(instruction="LN-1:refund:1"))
+    story.when(on("25 Feb"), asked(c.ReleasePapers, "C-1"))
+    return story.when(on("1 Mar"), asked(c.EraseBorrower, "C-2", reason="asked for"))
+
+
+def a_loan_that_recovers() -> Story:
+    """Restructured in hardship, paid well for a year, standard again."""
+    story = a_loan_without_mandate()
+    story.when(on("10 Jan"), asked(c.Restructure, effective_on=day("10 Jan"), instalments=24, reason="ill"))
+    for month in range(2, 16):
+        at = datetime(2026 + (month - 1) // 12, (month - 1) % 12 + 1, 5, 10, tzinfo=IST)
+        story.when(at, payment("6,000", f"P-{month}"))
+    return story
 
 
 def examples() -> dict[str, LoanEvent]:
@@ -81,10 +148,21 @@ def path_of(topic: str, version: int) -> Path:
     return GOLDEN / topic / f"v{version}.json"
 
 
+def files_of(topic: str, version: int) -> list[Path]:
+    """The golden files of a version: the first, and one for each time that it got new fields."""
+    return sorted([*GOLDEN.glob(f"{topic}/v{version}.json"), *GOLDEN.glob(f"{topic}/v{version}-*.json")])
+
+
 def stored() -> list[tuple[str, int, bytes]]:
     """(topic, version, bytes) of every golden file."""
     files = sorted(GOLDEN.glob("*/v*.json"))
-    return [(path.parent.name, int(path.stem[1:]), path.read_bytes()) for path in files]
+    return [(path.parent.name, int(path.stem[1:].partition("-")[0]), path.read_bytes()) for path in files]
+
+
+def is_told(event: LoanEvent) -> bool:
+    """Whether a golden file has the fields of today."""
+    names = set(orjson.loads(encode(event)))
+    return any(set(orjson.loads(path.read_bytes())) == names for path in files_of(event.TOPIC, event.class_version))
 
 
 def add_missing() -> list[Path]:
@@ -92,8 +170,9 @@ def add_missing() -> list[Path]:
     added: list[Path] = []
     known = examples()
     for topic, event in CATALOGUE.items():
-        path = path_of(topic, event.class_version)
-        if not path.exists():
+        if not is_told(known[topic]):
+            version, there = event.class_version, len(files_of(topic, event.class_version))
+            path = GOLDEN / topic / (f"v{version}-{there + 1}.json" if there else f"v{version}.json")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(encode(known[topic]))
             added.append(path)
