@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from operator import attrgetter
 
 from domain.calendar import add_months, at_hour, day_end, day_start, ist_day, last_of_month
-from domain.decisions import cooling_off, duties, settlement
+from domain.decisions import cooling_off, duties, penal, settlement
 from domain.decisions.debits import amount_to_ask, attempt_debit, fall_due, notify_debit, outcome_overdue, row_of
 from domain.decisions.disbursal import instruct_payout, tranche_not_out, without_tranche
 from domain.decisions.hindsight import recast
@@ -55,6 +55,7 @@ def tasks(loan: Loan, rules: Rules) -> Iterator[Task]:
         yield from unanswered(loan, product)
         yield from lapses(loan, rules)  # before the classes of that day: what lapses is owed otherwise
         yield from thresholds(loan, product, rules)
+        yield from penal_charges(loan, product, rules)
         yield from month_ends(loan, product, rules)
         yield from statements(loan, rules)
         yield from performance(loan, product)
@@ -173,6 +174,14 @@ def thresholds(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:
     if following is not None:
         at = day_end(oldest + timedelta(days=following - 1))
         yield Task(at, "threshold", lambda: delinquency(loan, at, rules, crossing=True))
+
+
+def penal_charges(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:
+    """The fixed penal charge of each overdue instalment; none while an answer is on its way (servicing rule 34)."""
+    if loan.cancelling is not None or loan.awaits_outcome():
+        return
+    for number, on in penal.chargeable(loan, product):
+        yield Task(day_start(on), "penal", lambda number=number, on=on: penal.levy_for(loan, number, on, rules))
 
 
 def month_ends(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:

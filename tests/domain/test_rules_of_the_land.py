@@ -188,6 +188,33 @@ def test_rule_25_the_grace_days_are_free() -> None:
     assert [charge.amount_paise for charge in story.all(ChargeLevied)] == [by_days(rupees("4,993"), "18", 1)]
 
 
+FIXED = {"charges": {"penal": {"amount_paise": 300_00, "grace_days": 2}}}
+
+
+def test_rule_25_a_fixed_penal_charge_is_levied_once_for_each_overdue_instalment_after_the_grace_days() -> None:
+    story = given(a_loan_without_mandate(rules=a_house(**FIXED))).when(on("7 Feb 23:58"))
+    assert story.all(ChargeLevied) == []  # 5, 6 and 7 February: the due day and two days of grace
+    story.when(on("8 Feb")).then(
+        a(ChargeLevied, kind="penal", amount_paise="300", gst_paise=0, number=1, due_on="8 Feb")
+    )
+    story.when(on("4 Apr"))
+    assert [(charge.number, charge.due_on) for charge in story.all(ChargeLevied)] == [
+        (1, "2026-02-08"),
+        (2, "2026-03-08"),
+    ]
+    story.and_the_loan(charges="600")
+    paid = given(a_loan_without_mandate(rules=a_house(**FIXED))).when(on("7 Feb"), payment("4,993")).when(on("4 Mar"))
+    assert paid.all(ChargeLevied) == []
+
+
+def test_rule_25_a_fixed_penal_charge_falls_away_where_the_money_had_come_in_time() -> None:
+    story = given(a_loan_without_mandate(rules=a_house(**FIXED))).when(on("10 Feb"), payment("4,993", value="7 Feb"))
+    story.and_the_loan(charges="0", payable="0", excess="0")
+    story = given(a_loan_without_mandate(rules=a_house(**FIXED))).when(on("10 Feb"), payment("4,993", value="8 Feb"))
+    assert story.the_loan.unpaid_of("penal") + story.the_loan.excess_paise == rupees("300")
+    assert story.when(on("4 Mar")).all(ChargeLevied)[1:] == []
+
+
 def test_rule_25_a_restructuring_capitalises_no_penal_charge() -> None:
     story = given(a_loan_without_mandate(rules=a_house(**BY_DAY))).when(on("1 Mar"))
     penal = story.all(ChargeLevied)[0].amount_paise
