@@ -183,28 +183,31 @@ async def show_schedule(
 
 
 async def schedules_of(desk: Desk, loan_id: str) -> list[dict[str, Any]]:
-    """Every schedule that came into force."""
+    """Every schedule that came into force, those that hindsight made too."""
     rows = await desk.pool.fetch(
-        "SELECT version, state, occurred_at FROM events WHERE partition = $1 AND loan_id = $2 AND topic = $3"
+        "SELECT version, state, occurred_at FROM events WHERE partition = $1 AND loan_id = $2 AND topic = ANY($3)"
         " ORDER BY version",
         desk.home(loan_id),
         loan_id,
-        e.EmiScheduled.TOPIC,
+        [e.EmiScheduled.TOPIC, e.Recast.TOPIC],
     )
-    schedules = [(row["version"], row["occurred_at"], orjson.loads(row["state"])) for row in rows]
-    return [
-        {
-            "schedule_version": state["schedule_version"],
-            "version": version,
-            "reason": state["reason"],
-            "effective_on": state["effective_on"],
-            "since": at.astimezone(IST),
-            "instalment_paise": state["instalment_paise"],
-            "instalments": len(state["rows"]),
-            "apr_percent": state["apr_percent"],
-        }
-        for version, at, state in schedules
-    ]
+    told: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        state: dict[str, Any] = orjson.loads(row["state"])
+        told.setdefault(  # a correction that left the rows alone has the number of the schedule that was there
+            state["schedule_version"],
+            {
+                "schedule_version": state["schedule_version"],
+                "version": row["version"],
+                "reason": state["reason"],
+                "effective_on": state.get("effective_on") or state["value_on"],
+                "since": row["occurred_at"].astimezone(IST),
+                "instalment_paise": state["instalment_paise"],
+                "instalments": len(state["rows"]),
+                "apr_percent": state["apr_percent"],
+            },
+        )
+    return list(told.values())
 
 
 async def loan_at(desk: Desk, loan_id: str, version: int) -> Loan:

@@ -14,7 +14,7 @@ from domain.codec import decode, encode
 from domain.decisions.preclosure import quote
 from domain.decisions.rules import Rules
 from domain.ensure import ensure
-from domain.events import CATALOGUE, LoanEvent
+from domain.events import CATALOGUE, EmiScheduled, LoanEvent, Recast
 from domain.loan import Loan
 from domain.refusals import Refused
 from domain.views import loan_summary, schedule_rows
@@ -39,6 +39,7 @@ def answer(scenario: Scenario, life: Life, rules: Rules) -> dict[str, Any]:
     return {
         "loan": summary,
         "schedule": rows,
+        "schedules": schedules(life.events),
         "preclosure": preclosure(loan, scenario, rules),
         "ledger": ledger,
         "events": [event_row(row) for row in life.outbound if row.topic == LOAN_EVENTS.name],
@@ -59,6 +60,24 @@ def event_row(row: Outbound) -> dict[str, Any]:
 
 def told_row(row: Outbound) -> dict[str, Any]:
     return {"type": row.type, "at": row.at.isoformat(), **row.body}
+
+
+def schedules(events: list[LoanEvent]) -> list[dict[str, Any]]:
+    """Every schedule that came into force, side by side: its number, why, from when, its instalment and rows."""
+    told: dict[int, dict[str, Any]] = {}
+    for event in events:
+        if isinstance(event, EmiScheduled | Recast):
+            told.setdefault(
+                event.schedule_version,
+                {
+                    "schedule_version": event.schedule_version,
+                    "reason": event.reason,
+                    "effective_on": event.effective_on if isinstance(event, EmiScheduled) else event.value_on,
+                    "instalment_paise": event.instalment_paise,
+                    "rows": event.rows,
+                },
+            )
+    return list(told.values())
 
 
 def counts(events: list[LoanEvent]) -> dict[str, int]:
