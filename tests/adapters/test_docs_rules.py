@@ -78,7 +78,9 @@ def test_links_lead_somewhere(page: Path):
 def test_every_kind_of_case_is_in_the_runbook():
     opened = [file.read_text() for file in (ROOT / "domain/decisions").glob("*.py")]
     kinds = {kind for text in opened for kind in re.findall(r'a_case\(\s*loan,\s*kind="([a-z-]+)"', text)}
-    kinds |= {f"{what}-{outcome}" for what in ("refund", "payout") for outcome in ("returned", "failed")} | {"grievance"}
+    kinds |= {f"{what}-{outcome}" for what in ("refund", "payout") for outcome in ("returned", "failed")} | {
+        "grievance"
+    }
     assert len(kinds) > 15
     runbook = (DOCS / "operations.md").read_text()
     assert {kind for kind in kinds if f"`{kind}`" not in runbook} == set()
