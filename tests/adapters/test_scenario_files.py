@@ -16,7 +16,8 @@ ALL = dict(scenarios())
 @pytest.mark.parametrize("name", ALL)
 def test_a_life_comes_out_as_its_file_says(name: str) -> None:
     scenario = ALL[name]
-    assert scenario.title and scenario.story, "a file says what it is about"
+    assert scenario.title, "a file says what it is about"
+    assert scenario.story, "a file says what happens"
     assert scenario.figures, "a file says how its figures come about"
     assert scenario.expected, "a file says what must come of it"
     came = answer(scenario, live(scenario, RULES), RULES)
