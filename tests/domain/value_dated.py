@@ -47,7 +47,11 @@ def rules_of(house: House) -> Rules:
         preclosure_percent=Decimal(house.preclosure_percent),
         preclosure_gst_percent=Decimal(18),
         overdue_tolerance_paise=house.tolerance,
-        charges={"visit": Charge("visit", 20_000, Decimal(18)), "bounce": Charge("bounce", 50_000, Decimal(18))},
+        charges={
+            "penal": Charge("penal", 0, Decimal(0)),
+            "visit": Charge("visit", 20_000, Decimal(18)),
+            "bounce": Charge("bounce", 50_000, Decimal(18)),
+        },
     )
     codes: FailureCodes = shipped.codes
     return Rules(Products({(product.name, product.version): product}), codes)
