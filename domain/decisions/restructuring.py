@@ -48,7 +48,6 @@ def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules)
             "moratorium_extends_tenure": command.moratorium_extends_tenure,
         }
     # Arrears are what is overdue on the day of the decision: rows that fall due before the change are owed as they are.
-    yield from penal.before_money(loan, ist_day(now), rules)
     capitalised = loan.unpaid_of("interest") if command.capitalise_arrears else 0
     arrears = loan.unpaid_of("principal") if command.capitalise_arrears else 0
     principal = ahead.principal_not_due() + capitalised + arrears
@@ -67,6 +66,7 @@ def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules)
         **moratorium,
         **rhythm(command),
     )
+    yield from penal.before_money(loan, ist_day(now), rules)
     yield e.Restructured(
         effective_on=command.effective_on.isoformat(),
         changes=changes,
