@@ -22,7 +22,7 @@ from projections.dashboard import DAILY, DEBIT_OUTCOMES, DEBITS, METRICS, Dashbo
 from projections.delinquency import MOVES
 from projections.registry import ALL, BY_NAME
 from streams.read_models import Memory, definition
-from tests.lives import RULES, a_life, the_loan
+from tests.lives import PRODUCTS, RULES, a_life, the_loan
 
 
 def recorded(life: Iterable[LoanEvent]) -> list[Recorded]:
@@ -53,7 +53,7 @@ def named(table: Table, row: Sequence[Any]) -> dict[str, Any]:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**9), st.lists(st.integers(1, 200), max_size=8))
 def test_cutting_the_log_anywhere_gives_the_same_rows(seed: int, cuts: list[int]) -> None:
-    log = recorded(a_life(seed))
+    log = recorded(a_life(seed, products=PRODUCTS))
     for kind in ALL:
         whole = folded(kind(RULES), log)
         parts = folded(kind(RULES), log, [cut for cut in cuts if cut < len(log)])
@@ -64,7 +64,7 @@ def test_cutting_the_log_anywhere_gives_the_same_rows(seed: int, cuts: list[int]
 @given(st.integers(0, 10**9))
 def test_an_event_that_is_not_among_the_moves_leaves_the_delinquency_row_as_it_was(seed: int) -> None:
     loan = Loan.shell(f"LN-{seed}")
-    for one in recorded(a_life(seed)):
+    for one in recorded(a_life(seed, products=PRODUCTS)):
         booked = loan.version > 0
         before = delinquency.row_of(one, loan, RULES) if booked else None
         loan.evolve(one.event)
@@ -75,7 +75,7 @@ def test_an_event_that_is_not_among_the_moves_leaves_the_delinquency_row_as_it_w
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**9))
 def test_the_loan_view_is_the_loan(seed: int) -> None:
-    life = a_life(seed)
+    life = a_life(seed, products=PRODUCTS)
     loan = the_loan(life)
     (row,) = folded(BY_NAME["loan_view"](RULES), recorded(life)).of(loan_view.LOANS).values()
     view = named(loan_view.LOANS, row)
@@ -158,7 +158,7 @@ def test_a_rebuilt_schema_has_the_same_fingerprint(kind: type[Projection]) -> No
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**9))
 def test_the_schedule_shows_what_is_paid(seed: int) -> None:
-    loan = the_loan(a_life(seed))
+    loan = the_loan(a_life(seed, products=PRODUCTS))
     rows = schedule_rows(loan)
     assert [row["number"] for row in rows] == [row.number for row in loan.rows]
     for row in rows[loan.due_rows :]:
@@ -169,7 +169,7 @@ def test_the_schedule_shows_what_is_paid(seed: int) -> None:
 
 
 def test_the_summary_counts_days_past_due_at_the_end_of_each_day() -> None:
-    life = a_life(7)
+    life = a_life(8, products=("personal-loan",))
     until_due = next(number for number, event in enumerate(life, 1) if type(event) is e.InstalmentDue)
     loan = the_loan(life[:until_due])
     due_on = loan.dues[0].due_on
