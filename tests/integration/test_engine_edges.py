@@ -219,7 +219,7 @@ async def test_a_loan_whose_agenda_meets_a_defect_does_not_hold_up_others(
     house.clock.at += timedelta(hours=2)
     house.inbox.close(range(PARTITIONS))
     await house.an_engine("a corrected one").turn()
-    assert "instalment-due" in await house.events()
+    assert "month-closed" in await house.events()
 
 
 # --- parked, and sent on -------------------------------------------------------------------------------------
