@@ -246,6 +246,9 @@ def grievances(loan: Loan) -> Iterator[Task]:
         if not grievance["escalated"]:
             at = day_end(date.fromisoformat(grievance["answer_by"]))
             yield Task(at, "grievance", lambda known=known: duties.escalate(loan, known))
+        if grievance.get("about") == duties.BUREAU:
+            on = duties.next_bureau_check(loan, known)
+            yield Task(day_end(on), "bureau", lambda known=known, on=on: duties.bureau_late(loan, known, on))
 
 
 def papers(loan: Loan, rules: Rules) -> Iterator[Task]:

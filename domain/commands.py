@@ -240,6 +240,8 @@ class RaiseGrievance:
 
     command_id: str
     subject: str
+    about: str = ""
+    """`bureau-correction`: a wrong record at a credit bureau, whose clock runs by law (servicing rule 33)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

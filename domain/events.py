@@ -658,6 +658,8 @@ class GrievanceRaised(LoanEvent):
     subject: str
     answer_by: str
     command_id: str = ""
+    about: str = ""
+    """`bureau-correction` where a credit bureau's record is to be corrected; else empty."""
 
 
 @stored_as("loan.grievance-escalated.v1")

@@ -450,7 +450,7 @@ class Loan(BaseAggregate[str]):
     statement_on: date | None
     open_cases: list[str]
     grievances: dict[str, dict[str, Any]]
-    """Open complaints: `answer_by`, `escalated`."""
+    """Open complaints: `answer_by`, `escalated`, `about`, `raised_on`."""
     compensated: dict[str, str]
     """Late duty (`kind:reference`) -> the day up to which compensation is booked."""
     papers_released_on: date | None
@@ -1009,7 +1009,12 @@ class Loan(BaseAggregate[str]):
     def on_grievance_raised(self, event: e.GrievanceRaised) -> None:
         self.cases += 1
         self.open_cases.append(event.grievance_id)
-        self.grievances[event.grievance_id] = {"answer_by": event.answer_by, "escalated": False}
+        self.grievances[event.grievance_id] = {
+            "answer_by": event.answer_by,
+            "escalated": False,
+            "about": event.about,
+            "raised_on": ist_day(event.timestamp).isoformat(),
+        }
         self._done(event.command_id)
 
     def on_grievance_escalated(self, event: e.GrievanceEscalated) -> None:

@@ -558,9 +558,10 @@ class CloseCase(ServicingCommand):
 class RaiseGrievance(ServicingCommand):
     TYPE = "servicing.raise-grievance.v1"
     subject: Reference
+    about: Literal["", "bureau-correction"] = ""
 
     def command(self) -> c.Command:
-        return c.RaiseGrievance(command_id=self.command_id, subject=self.subject)
+        return c.RaiseGrievance(command_id=self.command_id, subject=self.subject, about=self.about)
 
 
 class ReleasePapers(ServicingCommand):

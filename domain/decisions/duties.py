@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from domain import commands as c
 from domain import events as e
@@ -15,10 +16,13 @@ from domain.decisions.terms_change import rate_on
 from domain.decisions.upkeep import once
 from domain.events import LoanEvent
 from domain.law import closing
+from domain.law.dated import Ruled
 from domain.loan import Loan
 from domain.refusals import Refusal, Refused
 
-PAPERS = "papers"
+PAPERS, BUREAU = "papers", "bureau-correction"
+LATE = {PAPERS: "papers were to be released", BUREAU: "the bureau's record was to be corrected"}
+BUREAU_FREE_DAYS = closing.CORRECTION[0].value.clock.days
 
 
 # --- Grievances and cases ------------------------------------------------------------------------------------
@@ -32,6 +36,7 @@ def raise_grievance(loan: Loan, command: c.RaiseGrievance, now: datetime, rules:
         subject=command.subject,
         answer_by=(ist_day(now) + timedelta(days=rules.product_of(loan).grievance_days)).isoformat(),
         command_id=command.command_id,
+        about=command.about,
     )
 
 
@@ -45,8 +50,46 @@ def close_case(loan: Loan, command: c.CloseCase, now: datetime, rules: Rules) ->
     once(loan, command.command_id)
     if command.case_id not in loan.open_cases:
         raise Refused(Refusal.case_unknown, "/case_id", case_id=command.case_id, open=len(loan.open_cases))
+    grievance = loan.grievances.get(command.case_id)
+    if (
+        grievance is not None
+        and grievance.get("about") == BUREAU
+        and ist_day(now) > bureau_owed_from(loan, command.case_id)
+    ):
+        yield from bureau_late(loan, command.case_id, ist_day(now))
     yield e.CaseClosed(
         case_id=command.case_id, outcome=command.outcome, note=command.note, command_id=command.command_id
+    )
+
+
+# --- Corrections of credit information -----------------------------------------------------------------------
+
+
+def bureau_owed_from(loan: Loan, case_id: str) -> date:
+    """The last free day for a wrong record to be corrected, or up to which compensation is booked already."""
+    booked = loan.compensated.get(f"{BUREAU}:{case_id}")
+    raised_on = date.fromisoformat(loan.grievances[case_id]["raised_on"])
+    return date.fromisoformat(booked) if booked else raised_on + timedelta(days=BUREAU_FREE_DAYS)
+
+
+def next_bureau_check(loan: Loan, case_id: str) -> date:
+    """When compensation is booked next: the first day that is late, then every thirtieth."""
+    return bureau_owed_from(loan, case_id) + timedelta(days=30 if f"{BUREAU}:{case_id}" in loan.compensated else 1)
+
+
+def bureau_late(loan: Loan, case_id: str, on: date) -> Iterator[LoanEvent]:
+    """A wrong record is not corrected: Rs. 100 a day, booked by itself up to a day's end (included; rule 33).
+
+    No correction is known to be sent before the case is closed, so the delay is the lender's.
+    """
+    raised_on = date.fromisoformat(loan.grievances[case_id]["raised_on"])
+    yield from compensate(
+        loan,
+        BUREAU,
+        case_id,
+        bureau_owed_from(loan, case_id),
+        on,
+        lambda day: closing.bureau_compensation_paise(raised_on, day, None),
     )
 
 
@@ -80,18 +123,27 @@ def next_papers_check(loan: Loan) -> date | None:
 
 def papers_late(loan: Loan, on: date) -> Iterator[LoanEvent]:
     """The clock of rule 31 runs by itself and books what is owed up to a day's end (included)."""
-    assert loan.closed_on is not None
+    closed_on = loan.closed_on
+    assert closed_on is not None
     since = papers_owed_from(loan)
-    paise, rule = closing.papers_compensation_paise(loan.closed_on, on)
-    before, _ = closing.papers_compensation_paise(loan.closed_on, since)
-    if paise <= before:
+    yield from compensate(loan, PAPERS, loan.id, since, on, partial(closing.papers_compensation_paise, closed_on))
+
+
+def compensate(
+    loan: Loan, kind: str, reference: str, since: date, on: date, owed: Callable[[date], Ruled[int]]
+) -> Iterator[LoanEvent]:
+    """Book and pay out what a late duty costs for the days after `since` up to `on`; `owed` says what it costs in all
+    up to a day. Nothing where that is nothing."""
+    paise, rule = owed(on)
+    more = paise - owed(since).value
+    if more <= 0:
         return
-    if f"{PAPERS}:{loan.id}" not in loan.compensated:
-        yield a_case(loan, kind="papers-late", reason=f"papers were to be released by {since}")
+    if f"{kind}:{reference}" not in loan.compensated:
+        yield a_case(loan, kind=f"{kind}-late", reason=f"{LATE[kind]} by {since}")
     yield e.CompensationOwed(
-        kind=PAPERS, reference=loan.id, days=(on - since).days, paise=paise - before, rule=rule, on=on.isoformat()
+        kind=kind, reference=reference, days=(on - since).days, paise=more, rule=rule, on=on.isoformat()
     )
-    yield from instruct_refund(loan, paise - before, f"compensation for late papers, {since} to {on}")
+    yield from instruct_refund(loan, more, f"compensation for late {kind}, {since} to {on}")
 
 
 def release_papers(loan: Loan, command: c.ReleasePapers, now: datetime, rules: Rules) -> Iterator[LoanEvent]:

@@ -162,6 +162,40 @@ def test_a_closed_loan_can_be_complained_about_too() -> None:
     story.when(on("14 Mar"), grievance()).repeated()
 
 
+def wrong_record(command_id: str = "G-1") -> Doing:
+    return asked(RaiseGrievance, command_id, subject="an old default is still shown", about="bureau-correction")
+
+
+def test_a_bureau_record_corrected_in_30_days_costs_nothing() -> None:
+    story = given(a_loan_without_mandate()).when(on("10 Jan"), wrong_record())
+    story.when(on("9 Feb 20:00"), asked(CloseCase, "C-2", case_id="LN-1:case:1", outcome="corrected"))
+    assert story.when(on("30 Apr")).all(CompensationOwed) == []
+
+
+def test_the_clock_of_a_wrong_bureau_record_runs_by_itself_at_100_a_day() -> None:
+    story = given(a_loan_without_mandate()).when(on("10 Jan"), wrong_record()).when(on("10 Feb 23:58"))
+    assert story.all(CompensationOwed) == []
+    story.when(on("11 Feb"))
+    assert [(each.kind, each.reference, each.on, each.paise) for each in story.all(CompensationOwed)] == [
+        ("bureau-correction", "LN-1:case:1", "2026-02-10", rupees("100"))
+    ]
+    assert story.all(CompensationOwed)[0].rule.startswith("R11.3")
+    story.when(on("20 Feb"), asked(CloseCase, "C-2", case_id="LN-1:case:1", outcome="corrected")).then(
+        a(CompensationOwed, days=10, paise="1,000", on="20 Feb"),  # 11 to 20 February
+        a(RefundInstructed, amount_paise="1,000"),
+        a(CaseClosed, case_id="LN-1:case:1"),
+    )
+    assert [case.kind for case in story.all(CaseOpened)] == ["bureau-correction-late"]
+    assert story.when(on("30 Apr")).all(CompensationOwed)[-1].on == "2026-02-20"
+
+
+def test_a_record_that_is_never_corrected_costs_every_day() -> None:
+    story = given(a_closed_loan()).when(on("10 Mar"), wrong_record()).when(on("9 Jun"))
+    total = sum(each.paise for each in story.all(CompensationOwed))
+    last = story.all(CompensationOwed)[-1].on
+    assert (last, total) == ("2026-05-10", 31 * rupees("100"))  # free until 9 April; 10 April, then 30 days more
+
+
 # --- Personal data -------------------------------------------------------------------------------------------
 
 
