@@ -65,7 +65,11 @@ def intent_of(loan: Loan, command: c.ReceivePayment, rules: Rules) -> str:
     if intent == "dues":
         intent = {"advance": "advance", "prepay": "part-prepayment"}.get(rules.product_of(loan).excess_use, "dues")
     if intent == "advance" and by_day.counts_days(loan):
-        return "part-prepayment"  # where interest runs by the day, early money is principal
+        intent = "part-prepayment"  # where interest runs by the day, early money is principal
+    if intent == "part-prepayment" != command.intent and command.amount_paise >= quote_total(
+        loan, command.value_on, rules
+    ):
+        return "preclosure"  # nobody said what for, and it closes the loan
     return intent
 
 

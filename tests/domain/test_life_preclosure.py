@@ -23,7 +23,15 @@ from domain.events import (
     Reopened,
 )
 from domain.refusals import Refusal
-from tests.examples import EMI, a_closed_loan, a_loan, a_loan_in_arrears, a_loan_paid_out_by_us, a_loan_without_mandate
+from tests.examples import (
+    EMI,
+    a_closed_loan,
+    a_house,
+    a_loan,
+    a_loan_in_arrears,
+    a_loan_paid_out_by_us,
+    a_loan_without_mandate,
+)
 from tests.stories import (
     Story,
     a,
@@ -287,3 +295,11 @@ def test_an_instalment_that_falls_due_ends_the_quote() -> None:
 def test_closing_a_floating_rate_loan_early_costs_no_charge() -> None:
     quoted = a_quote(given(a_loan_without_mandate(terms={"rate_type": "floating"})).when(on("20 Jan")))
     assert quoted.parts["preclosure_charge_paise"] == quoted.parts["preclosure_gst_paise"] == 0
+
+
+def test_where_the_product_prepays_what_is_too_much_money_for_all_of_it_closes_the_loan() -> None:
+    rules = a_house(allocation={"excess": "prepay"})
+    story = given(a_loan_without_mandate(rules=rules)).when(on("20 Jan"), payment("2,00,000"))
+    story.and_the_loan(state="closed", principal="0", payable="0")
+    assert story.all(Closed)[0].kind == "preclosed"
+    assert story.all(PrincipalPrepaid) == []
