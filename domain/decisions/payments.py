@@ -48,7 +48,7 @@ def receive(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) 
     intent = intent_of(loan, command, rules)
     if hindsight.matters(loan, command.value_on, now, rules, directed=intent in WAYS):
         choice = choice_of(loan, command, rules) if intent == "part-prepayment" else ""
-        yield received(loan, command, lines_for(loan, command.amount_paise), intent, choice)
+        yield received(loan, command, lines_for(loan, command.amount_paise), choice)
         yield from prepaid_before(loan, command, intent, now, rules)
         return
     if intent != "preclosure":  # whose quote may hold since an earlier day
@@ -122,14 +122,15 @@ def close_early(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rul
 
 
 def received(
-    loan: Loan, command: c.ReceivePayment, lines: list[e.Line], intent: str = "", choice: str = ""
+    loan: Loan, command: c.ReceivePayment, lines: list[e.Line], choice: str = ""
 ) -> e.PaymentReceived:
+    """The intent is the borrower's own word: what it comes to is decided again in hindsight."""
     return e.PaymentReceived(
         reference=command.reference,
         method=command.method,
         amount_paise=command.amount_paise,
         value_on=command.value_on.isoformat(),
-        intent=intent or command.intent,
+        intent=command.intent,
         choice=choice,
         lines=lines,
         command_id=command.command_id,
@@ -185,7 +186,7 @@ def prepay(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -
             reason=f"{product.prepayment_percent}% of the principal paid ahead",
         )
     lines, _ = allocate(loan, command.amount_paise - ahead)
-    yield received(loan, command, [*lines, {"for": "prepayment", "paise": ahead}], "part-prepayment", choice)
+    yield received(loan, command, [*lines, {"for": "prepayment", "paise": ahead}], choice)
     yield e.PrincipalPrepaid(
         amount_paise=ahead,
         value_on=command.value_on.isoformat(),
