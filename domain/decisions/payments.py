@@ -172,7 +172,7 @@ def prepay(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -
         except Refused as refused:
             obstacle = refused.sentence()
     if schedule is None:  # the money is real all the same, and in hindsight it may be possible after all
-        yield received(loan, command, lines_for(loan, command.amount_paise), "part-prepayment", choice)
+        yield received(loan, command, lines_for(loan, command.amount_paise), choice)
         yield a_case(loan, kind="prepayment-not-possible", reason=obstacle)
         return
     if charge:
