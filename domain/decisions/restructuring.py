@@ -12,6 +12,7 @@ from domain.calendar import ist_day
 from domain.decisions import by_day, penal
 from domain.decisions.ahead import on_day
 from domain.decisions.downstream import follow
+from domain.decisions.moratorium import is_held
 from domain.decisions.rules import Rules
 from domain.decisions.terms_change import reamortise
 from domain.decisions.upkeep import live, once
@@ -125,8 +126,11 @@ def loan_on(loan: Loan, effective_on: date, now: datetime) -> Loan:
         raise Refused(Refusal.effective_date_not_ahead, "/effective_on", effective_on=effective_on)
     ahead = on_day(loan, effective_on)
     row = loan.next_row
-    if by_day.counts_days(loan) and row is not None and ahead is not loan:
-        # What such a row will ask for is known when it is due, so nothing can be built on it before.
+    kept = loan.rows[loan.due_rows : ahead.due_rows]
+    waiting = bool(kept) and (loan.held_paise > 0 or any(is_held(loan, each) for each in kept))
+    if row is not None and ahead is not loan and (by_day.counts_days(loan) or waiting):
+        # What such a row will ask for is known when it is due; what it capitalises, or collects of a moratorium's
+        # interest, is known by the terms in force: nothing can be built on it before.
         raise Refused(Refusal.effective_date_after_an_instalment, "/effective_on", next_due_on=row.due_on)
     return ahead
 
