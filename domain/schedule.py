@@ -109,7 +109,7 @@ def build_schedule(terms: Terms, holidays: Set[date] = NO_HOLIDAYS, carried: Fra
     """The schedule that the terms ask for; holidays matter only where the terms let them move due dates.
 
     `carried` is exact interest of days before the first one, of a loan whose schedule changes inside a period: the
-    first row that asks for interest asks for it too, inside its instalment and rounded once with its own.
+    first row has it too, inside its instalment and rounded once with its own; in a moratorium it waits like its own.
     """
     layout, draft = _drafted(terms, holidays, carried)
     deducted = _deducted_interest(terms, layout)
@@ -217,8 +217,7 @@ def _repay_on_balance(terms: Terms, layout: Layout, rates: Rates, draft: _Draft,
     owed: list[Paise] = []
     for period in held:
         opening, interest = _interest(period.spans, period.inflows, draft.balance, rates)
-        if terms.moratorium_interest == "pay":
-            interest, carried = interest + carried, Fraction(0)
+        interest, carried = interest + carried, Fraction(0)
         owed.append(rounded(terms, interest))
         draft.take(opening, Line(0, owed[-1] if terms.moratorium_interest == "pay" else 0))
     _capitalise(terms, draft, owed)
@@ -257,7 +256,7 @@ def _repay_flat(terms: Terms, layout: Layout, rates: Rates, draft: _Draft, carri
     broken = rounded(terms, lent * (rates.factor(first.spans) - rates.factor(first.regular)))
     owed = due[: len(held)]
     if held:
-        owed[0] = max(owed[0] + broken, 0)
+        owed[0] = max(owed[0] + broken + rounded(terms, carried), 0)
     for interest in owed:
         draft.take(draft.balance, Line(0, interest if terms.moratorium_interest == "pay" else 0))
     _capitalise(terms, draft, owed)
@@ -268,10 +267,9 @@ def _repay_flat(terms: Terms, layout: Layout, rates: Rates, draft: _Draft, carri
     if not held:
         line = draft.lines[-len(repaying)]
         draft.lines[-len(repaying)] = line._replace(interest=max(line.interest + broken, 0))
-    if carried:
-        asks = len(held) if terms.moratorium_interest != "pay" else 0
-        line = draft.lines[asks]
-        draft.lines[asks] = line._replace(interest=line.interest + rounded(terms, carried))
+    if carried and not held:
+        line = draft.lines[0]
+        draft.lines[0] = line._replace(interest=line.interest + rounded(terms, carried))
     _collect_accrued(terms, draft, owed)
 
 
@@ -379,10 +377,10 @@ def _fees_by_row(terms: Terms, last: int) -> Mapping[int, Paise]:
 
 
 def _without(rows: tuple[Row, ...], carried: Paise) -> tuple[Row, ...]:
-    """The rows less interest of earlier days, which is no cost of theirs."""
-    if not carried:
+    """The rows less interest of earlier days, which is no cost of theirs; where it waits, no row is known to ask for it."""
+    asks = next((index for index, row in enumerate(rows) if row.interest_paise >= carried > 0), None)
+    if asks is None:
         return rows
-    asks = next(index for index, row in enumerate(rows) if row.interest_paise >= carried)
     fewer = replace(rows[asks], total_paise=rows[asks].total_paise - carried)
     return (*rows[:asks], fewer, *rows[asks + 1 :])
 

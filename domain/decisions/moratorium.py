@@ -28,30 +28,27 @@ def at_fall_due(loan: Loan, row: Row) -> tuple[int, int]:
     """When a row falls due: the interest that joins the principal, and by how much the waiting interest changes."""
     if not waits(loan) or row.number < loan.first_number:
         return 0, 0
-    if by_day.counts_days(loan):
-        own, carried = by_day.interest_of(loan, row), 0
-    else:
-        own, carried = interest_of_period(loan, row), loan.accrual_carried
+    own = by_day.interest_of(loan, row) if by_day.counts_days(loan) else interest_of_period(loan, row, loan.carried)
     if not is_held(loan, row):
         return 0, -min(max(0, row.interest - own), loan.held_paise)
     capitalised = capitalised_after(loan, row)
-    return capitalised, own + carried - capitalised
+    return capitalised, own - capitalised
 
 
-def interest_of_period(loan: Loan, row: Row) -> int:
-    """What a row's whole period earns, whether the row asks for it or not. Paise."""
+def interest_of_period(loan: Loan, row: Row, carried: Fraction = Fraction(0)) -> int:
+    """What a row's whole period earns, whether the row asks for it or not, with what was carried into it. Paise."""
     terms = loan.agreed
     periods = lay_out(terms, max(terms.row_count, row.number - loan.first_number + 1)).rows
     rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
     period = periods[row.number - loan.first_number]
     if terms.interest_method in ON_THE_FIRST_PRINCIPAL:
         regular = sum((rates.factor(each.regular) for each in periods), Fraction(0))
-        return flat_interest(terms, terms.financed_paise * regular, len(periods))[period.number - 1]
+        return flat_interest(terms, terms.financed_paise * regular, len(periods))[period.number - 1] + round(carried)
     paid_out = sum(tranche.amount_paise for tranche in period.inflows)
     interest = (row.opening - paid_out) * rates.factor(period.spans)
     for tranche in period.inflows:
         interest += tranche.amount_paise * rates.factor(period.spans, after=tranche.on)
-    return rounded(terms, interest)
+    return rounded(terms, interest + carried)
 
 
 def capitalised_after(loan: Loan, row: Row) -> int:

@@ -32,7 +32,7 @@ def balances(rows: list[tuple[int, int]], opening: int) -> list[int]:
     return opened
 
 
-def earns(rows: list[tuple[int, int]], opening: int, waiting: int) -> None:
+def earns(rows: list[tuple[int, int]], opening: int, waiting: int = 0) -> None:
     """A month's interest on what each row opens with, and with the first what waits; one level instalment."""
     interest = [by_months(balance, "18") for balance in balances(rows, opening)]
     assert [each for _, each in rows] == [interest[0] + waiting, *interest[1:]]
@@ -116,7 +116,7 @@ def test_a_prepayment_inside_the_moratorium_loses_no_day_of_interest_and_counts_
     rest_of_row = by_months(left, "18") // 2  # 20 February to 5 March, on what is left
     assert parts(story.the_loan)[0] == (0, 0)
     if interest == "capitalise":
-        earns(parts(story.the_loan)[1:], left + rest_of_row, waiting)
+        earns(parts(story.the_loan)[1:], left + rest_of_row + waiting)
     else:
         total = sum(each for _, each in parts(story.the_loan))
         plain = sum(by_months(balance, "18") for balance in balances(parts(story.the_loan)[1:], left))
@@ -132,8 +132,7 @@ def test_a_restructuring_inside_the_moratorium_keeps_what_is_left_of_it() -> Non
     rows = parts(story.the_loan)
     assert len(rows) == 24
     assert rows[0] == (0, 0)  # 5 March
-    rest = WHOLE + MONTH  # what 5 March capitalises; January's Rs. 1,500 waits for 5 April
-    earns(rows[1:], rest, MONTH)
+    earns(rows[1:], WHOLE + 2 * MONTH)  # what 5 March capitalises, January's interest with it
     pay_to_the_end(story).and_the_loan(state="closed", excess="0")
 
 
