@@ -79,6 +79,13 @@ class Charged(Happened):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Returned(Happened):
+    """Money held for the borrower went back to him."""
+
+    paise: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Changed(Happened):
     """New terms from that day (`restructure`, `rate-reset`), or relief in the next rows (`relief`)."""
 
@@ -106,7 +113,7 @@ class Coming:
     """A row that is not due yet.
 
     `plan` is what it asks for as scheduled; `rests`: it repays nothing (a moratorium); `waits`: its interest is not
-    asked for either; `whole` is what its days bear, `joins` what becomes principal with it.
+    asked for either; `whole` is what its days bear (`bears` before rounding), `joins` what becomes principal with it.
     """
 
     number: int
@@ -119,6 +126,7 @@ class Coming:
     waits: bool = False
     whole: int = 0
     joins: int = 0
+    bears: Fraction = Fraction(0)
 
     def __post_init__(self) -> None:
         self.plan = self.principal + self.interest
@@ -159,6 +167,10 @@ class NaiveLife:
             match fact:
                 case Charged():
                     self.owe(fact.kind, fact.arrived, self.today, fact.paise)
+                case Returned():
+                    self.excess -= fact.paise
+                    if self.excess < 0:
+                        raise NothingToCompare  # it is not there any more: a person looks
                 case Paid():
                     self.levy(self.today)
                     self.pay(fact)
@@ -250,6 +262,8 @@ class NaiveLife:
             intent = {"advance": "advance", "prepay": "part-prepayment"}.get(self.house.excess, "dues")
         if intent == "advance" and self.daily:
             intent = "part-prepayment"
+        if intent == "part-prepayment" != fact.intent and fact.paise >= self.quote():
+            intent = "preclosure"
         self.excess += fact.paise
         match intent:
             case "advance":
@@ -351,7 +365,8 @@ class NaiveLife:
             coming.waits = index < held and self.waiting
             coming.whole = row.interest_paise
             if self.waiting:
-                coming.whole = to_paisa(balance * factor(terms, period.borne), terms)
+                coming.bears = balance * factor(terms, period.borne)
+                coming.whole = to_paisa(coming.bears, terms)
             balance -= row.principal_paise
             if index == held - 1:
                 coming.joins = joins
@@ -365,8 +380,7 @@ class NaiveLife:
         row = self.coming.pop(0)
         if row.waits:
             self.principal += row.joins
-            before = 0 if self.daily else to_paisa(self.carried, self.terms)
-            self.held += row.whole + before - row.joins
+            self.held += (row.whole if self.daily else to_paisa(row.bears + self.carried, self.terms)) - row.joins
         elif self.held:
             self.held -= min(self.held, max(0, row.interest - row.whole))
         self.since, self.carried = row.due_on, Fraction(0)
@@ -528,11 +542,9 @@ def anew(terms: dict[str, Any], carried: Fraction) -> tuple[list[NaiveRow], int,
     due: list[tuple[int, int]] = []
     owed: list[int] = []
     for period in periods[:held]:
-        exact = balance * factor(terms, period.borne)
-        owed.append(to_paisa(exact, terms))
-        if pays:
-            exact, carried = exact + carried, Fraction(0)
-        due.append((0, to_paisa(exact, terms) if pays else 0))
+        owed.append(to_paisa(balance * factor(terms, period.borne) + carried, terms))
+        carried = Fraction(0)
+        due.append((0, owed[-1] if pays else 0))
     joins = sum(owed) if terms["moratorium_interest"] == "capitalise" else 0
     balance += joins
     rest = periods[held:]

@@ -9,25 +9,30 @@ from typing import Any
 
 import pytest
 from hypothesis import given as for_all
-from hypothesis import settings
+from hypothesis import note, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from domain import commands as c
+from domain import snapshot
 from domain.calendar import at_hour
 from domain.events import Closed, Recast
 from domain.refusals import Repeated
-from tests.domain.naive_life import House
+from tests.domain.naive_life import Changed, Happened, House, NothingToCompare, Paid, Returned, naive_life
 from tests.domain.value_dated import (
     EVENING,
+    LOAN,
     Lived,
     a_life_of,
     back,
     check_whole,
     differences,
+    naive_state,
     paid,
     state_of,
 )
 from tests.examples import MANDATE
+from tests.states import fields, folded
 
 EMI = 499_300
 """Of a lakh at 18 % over 24 months: the first is 1,500 interest and 3,493 principal. Paise."""
@@ -363,3 +368,141 @@ def test_a_waived_penal_charge_stays_waived() -> None:
     penal = [(due.due_on, due.amount) for due in life.loan.dues if due.kind == "penal" and due.amount]
     assert all(day > date(2026, 2, 28) for day, _ in penal), penal
     check_whole(life)
+
+
+# --- Whatever happens ----------------------------------------------------------------------------------------
+
+
+class Books(RuleBasedStateMachine):
+    """A loan to which everything happens in any order; whatever day it counts from, the books are those of the naive
+    calculator, which knows the facts alone."""
+
+    @initialize(
+        house=st.sampled_from(sorted(HOUSES)),
+        accrual=st.sampled_from(["schedule", "daily"]),
+        method=st.sampled_from(["reducing", "reducing", "equal_principal"]),
+        floating=st.booleans(),
+        first_due=st.dates(date(2026, 1, 25), date(2026, 2, 20)),
+    )
+    def book(self, house: str, accrual: str, method: str, floating: bool, first_due: date) -> None:
+        self.house = HOUSES[house]
+        self.terms = terms_of(
+            accrual,
+            interest_method=method,
+            rate_type="floating" if floating else "fixed",
+            first_due_on=first_due.isoformat(),
+            instalments=12,
+            day_count="ACT/365",
+        )
+        self.life = a_life_of(self.terms, self.house)
+        self.facts: dict[str, Happened] = {}
+        self.serial = 0
+
+    @property
+    def today(self) -> date:
+        return self.life.now.date()
+
+    def tell(self, command: c.Command, fact: Happened | None = None) -> bool:
+        """At the next minute, so that what came first is known; a fact that is refused did not happen."""
+        note(f"{self.life.now:%d %b %H:%M} {command}")
+        self.serial += 1
+        known = len(self.life.events)
+        done = self.life.tell(self.life.now + timedelta(seconds=1), command)
+        if done and fact is not None:
+            self.facts[f"F-{self.serial}"] = fact
+        for event in self.life.events[known:]:
+            if isinstance(event, Closed) and event.refund_paise:
+                went_back = Returned(on=self.today, arrived=self.serial, paise=event.refund_paise)
+                self.facts[f"R-{self.serial}"] = went_back
+        return done
+
+    @rule(days=st.integers(1, 45))
+    def time_passes(self, days: int) -> None:
+        at = self.life.now + timedelta(days=days)
+        self.life.tell(at.replace(hour=10, minute=0, second=0), c.WakeUp(now=at))
+
+    @precondition(lambda self: self.life.loan.stage == "active")
+    @rule(
+        days_ago=st.sampled_from([0, 0, 0, 2, 20, 70]),
+        paise=st.sampled_from([1, 100_000, 400_000, 950_000, 1_900_000, 3_333_333]),
+        intent=st.sampled_from(["dues", "dues", "dues", "part-prepayment", "advance"]),
+        choice=st.sampled_from(["reduce_tenure", "reduce_emi"]),
+    )
+    def the_borrower_pays(self, days_ago: int, paise: int, intent: str, choice: str) -> None:
+        on = max(self.today - timedelta(days=days_ago), date(2026, 1, 5))
+        fact = Paid(on=on, arrived=self.serial + 1, paise=paise, intent=intent, choice=choice)
+        told = paid(f"F-{self.serial + 1}", paise, on, intent, choice)
+        assert self.tell(told, fact), self.life.refused
+        assert not self.tell(told), "a message twice is one"
+
+    @precondition(lambda self: self.life.loan.stage == "active")
+    @rule(days_ago=st.sampled_from([0, 0, 3]), more=st.sampled_from([-50_000, 0, 0, 12_345]))
+    def the_borrower_closes(self, days_ago: int, more: int) -> None:
+        on = max(self.today - timedelta(days=days_ago), date(2026, 1, 5))
+        paise = state_of(self.life)["quote"] + more
+        if paise > 0:
+            fact = Paid(on=on, arrived=self.serial + 1, paise=paise, intent="preclosure")
+            assert self.tell(paid(f"F-{self.serial + 1}", paise, on, "preclosure"), fact)
+
+    @precondition(lambda self: any(isinstance(fact, Paid) for fact in self.facts.values()))
+    @rule(which=st.integers(0, 20))
+    def money_is_taken_back(self, which: int) -> None:
+        names = [name for name, fact in self.facts.items() if isinstance(fact, Paid)]
+        name = names[which % len(names)]
+        if self.tell(back(name, self.today)):
+            del self.facts[name]
+
+    @precondition(lambda self: self.life.loan.stage == "active" and self.life.loan.next_row)
+    @rule(
+        instalments=st.sampled_from([6, 12, 18]),
+        rate=st.sampled_from([None, "15"]),
+        capitalise=st.booleans(),
+    )
+    def the_loan_is_restructured(self, instalments: int, rate: str | None, capitalise: bool) -> None:
+        asked = {"instalments": instalments, "annual_rate_percent": rate, "capitalise_arrears": capitalise}
+        self.change("restructure", c.Restructure, asked, hardship=False)
+
+    @precondition(lambda self: self.life.loan.stage == "active" and self.life.loan.next_row)
+    @rule(instalments=st.sampled_from([1, 2]), interest=st.sampled_from(["pay", "capitalise"]), extends=st.booleans())
+    def relief_is_granted(self, instalments: int, interest: str, extends: bool) -> None:
+        self.change(
+            "relief",
+            c.GrantRelief,
+            {"instalments": instalments, "interest": interest, "extends_tenure": extends},
+        )
+
+    @precondition(lambda self: self.life.loan.stage == "active" and self.life.loan.next_row)
+    @rule(percent=st.sampled_from(["12", "20"]), option=st.sampled_from(["higher_emi", "longer_tenure"]))
+    def the_rate_is_reset(self, percent: str, option: str) -> None:
+        self.change("rate-reset", c.ResetRate, {"annual_rate_percent": percent, "option": option})
+
+    def change(self, kind: str, command: type[Any], asked: dict[str, Any], **too: Any) -> None:
+        fact = Changed(on=self.today, arrived=self.serial + 1, kind=kind, asked=asked)
+        told = command(command_id=f"C-{self.serial + 1}", effective_on=self.today, reason="asked", **asked, **too)
+        self.tell(told, fact)
+
+    @rule(from_snapshot=st.booleans())
+    def the_engine_is_started_again(self, from_snapshot: bool) -> None:
+        loan = self.life.loan
+        self.life.loan = snapshot.load(LOAN, snapshot.dump(loan)) if from_snapshot else folded(self.life.events)
+        assert fields(self.life.loan) == fields(loan)
+
+    @invariant()
+    def the_books_are_whole(self) -> None:
+        if hasattr(self, "life"):
+            check_whole(self.life)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "life"):
+            return
+        self.life.until(self.today)
+        try:
+            naive = naive_life(self.terms, list(self.facts.values()), self.today, self.house)
+        except NothingToCompare:
+            return
+        found = differences(state_of(self.life), naive_state(naive))
+        assert not found, (found, self.facts)
+
+
+TestBooks = Books.TestCase
+TestBooks.settings = settings(max_examples=60, stateful_step_count=15)
