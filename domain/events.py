@@ -498,7 +498,8 @@ class RateReset(LoanEvent):
     asked: dict[str, Any]
     """`instalments` or `instalment_paise`, where the command named them."""
     offered: list[dict[str, Any]]
-    """What the borrower could choose: `option`, `instalments`, `instalment_paise`, `total_interest_paise`."""
+    """What the borrower could choose: `option`, `instalments`, `instalment_paise`, `total_interest_paise`; or why not
+    (`not_possible`); `switch_to_fixed` with `switches_left`; `part_prepayment`."""
     reason: str
     command_id: str = ""
 

@@ -211,7 +211,22 @@ def tranche_not_out(loan: Loan, before: date) -> date | None:
 
 def without_tranche(loan: Loan, planned_on: date, at: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """The day has passed and the borrower has no money: the rows ask for none of its interest (servicing rule 26)."""
+    version = loan.schedule_version
     yield from recast(loan, f"the tranche of {planned_on} is not out", planned_on, at, rules)
+    if loan.schedule_version == version and loan.next_row is not None:  # the rows stay, the terms count on it no more
+        left = [part.to_dict() for part in loan.agreed.tranches if part.on != planned_on]
+        yield e.EmiScheduled(
+            schedule_version=version + 1,
+            reason="interest-by-day",
+            effective_on=ist_day(at).isoformat(),
+            instalment_paise=loan.instalment_paise,
+            apr_percent=loan.apr_percent,
+            rows=[row.dump() for row in loan.rows[loan.due_rows :]],
+            terms={**loan.terms, "tranches": left},
+            accrued_paise=loan.accrual_carried,
+            accrued_exact=loan.accrual_exact,
+            first_number=loan.first_number,
+        )
 
 
 def open_payout(loan: Loan) -> str:

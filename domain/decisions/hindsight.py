@@ -25,9 +25,10 @@ from domain.decisions.standing import apply_excess, last_day_end, npa_from
 from domain.ensure import ensure
 from domain.events import LoanEvent
 from domain.loan import BY_CHARGE, Change, Levied, Loan, Receipt
+from domain.loan import Tranche as Part
 from domain.refusals import Refused
 from domain.schedule import build_schedule
-from domain.terms import Terms, Tranche
+from domain.terms import Terms, TermsError, Tranche
 
 Happen = Callable[[Loan], Iterator[LoanEvent]]
 NOON = time(12)
@@ -56,8 +57,8 @@ def matters(
 ) -> bool:
     """Whether money that counts from an earlier day changes more than what is paid by the waterfall.
 
-    `directed`: it makes another schedule by itself (a part-prepayment, an advance, a preclosure). `taken_back`: the money is gone
-    again, with what it had brought about, be it of today.
+    `directed`: it makes another schedule by itself (a part-prepayment, an advance, a preclosure). `taken_back`: the money
+    is gone again, with what it had brought about, be it of today.
     """
     if (value_on >= ist_day(now) and not taken_back) or loan.stage != "active":
         return False
@@ -138,10 +139,13 @@ def beginning(loan: Loan) -> Loan:
     paid_out = loan.disbursed_on
     assert paid_out is not None  # only a loan that is paid out is folded anew
     terms = Terms.parse(loan.base_terms or loan.booked_terms)
-    later = tuple(Tranche(part.on, part.amount) for part in loan.tranches[1:] if part.status in ("settled", "planned"))
-    if later != terms.tranches:
-        terms = Terms.parse(replace(terms, tranches=later).to_dict())
-    schedule = build_schedule(terms)
+    later = tuple(Tranche(part.on, part.amount) for part in counted(loan))
+    try:
+        if later != terms.tranches:
+            terms = Terms.parse(replace(terms, tranches=later).to_dict())
+        schedule = build_schedule(terms)
+    except TermsError as error:  # such as a tranche that came after the last due day
+        raise DoesNotFold(f"{error.field} {error.message}") from error
     first = e.LoanBooked(
         borrower_id=loan.borrower_id,
         product=loan.product,
@@ -165,17 +169,22 @@ def beginning(loan: Loan) -> Loan:
         rows=[row.to_dict() for row in schedule.rows],
         terms=terms.to_dict(),
     )
-    perform(shadow, iter((first, scheduled, paid(loan, 0))), paid_out)
+    perform(shadow, iter((first, scheduled, paid(0, loan.tranches[0].amount, paid_out))), paid_out)
     return shadow
 
 
-def paid(loan: Loan, index: int) -> e.Disbursed:
-    part = loan.tranches[index]
-    day = loan.disbursed_on if index == 0 and loan.disbursed_on else part.on
+def counted(loan: Loan) -> list[Part]:
+    """The later tranches that the fold knows, by their days: those that are out, and those that are still planned."""
+    parts = [part for part in loan.tranches[1:] if part.status in ("settled", "planned")]
+    return sorted(parts, key=lambda part: part.on)
+
+
+def paid(place: int, paise: int, day: date) -> e.Disbursed:
+    """A tranche went out; `place` is that among the tranches that the fold knows."""
     return e.Disbursed(
-        tranche=index,
-        amount_paise=part.amount,
-        net_paise=part.amount,
+        tranche=place,
+        amount_paise=paise,
+        net_paise=paise,
         deductions=[],
         value_on=day.isoformat(),
         reference="",
@@ -184,9 +193,10 @@ def paid(loan: Loan, index: int) -> e.Disbursed:
 
 def facts_of(loan: Loan, rules: Rules) -> Iterator[Fact]:
     """Everything that others did or decided, besides time itself."""
-    for index, part in enumerate(loan.tranches):
-        if index and part.status == "settled":
-            yield Fact(part.on, TRANCHE, index, lambda shadow, index=index: iter((paid(loan, index),)))
+    for place, part in enumerate(counted(loan), 1):
+        if part.status == "settled":
+            out = paid(place, part.amount, part.on)
+            yield Fact(part.on, TRANCHE, place, lambda shadow, out=out: iter((out,)))
     for charge_id, fact in loan.levied.items():
         if not worked_out(fact):
             yield Fact(

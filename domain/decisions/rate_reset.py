@@ -7,11 +7,12 @@ longer tenor or both, or a switch to fixed; a longer tenor must not lead to nega
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from domain import commands as c
 from domain import events as e
+from domain.calendar import ist_day
 from domain.decisions.downstream import follow
 from domain.decisions.restructuring import loan_on
 from domain.decisions.rules import Rules
@@ -35,8 +36,9 @@ def reset_rate(loan: Loan, command: c.ResetRate, now: datetime, rules: Rules) ->
         raise Refused(Refusal.no_switch_left, "/option", allowed=product.reset_fixed_switches)
     ahead = loan_on(loan, command.effective_on, now)
     previous = rate_on(loan.agreed, command.effective_on)
-    offered = offers(loan, ahead, command, product)
-    schedule = rows_for(loan, ahead, command, option, product)
+    today = ist_day(now)
+    offered = offers(loan, ahead, command, product, today)
+    schedule = rows_for(loan, ahead, command, option, product, today)
     yield e.RateReset(
         effective_on=command.effective_on.isoformat(),
         previous_rate_percent=format(previous, "f"),
@@ -61,12 +63,14 @@ def switches(loan: Loan) -> int:
     return sum(change.kind == "rate-reset" and change.asked["option"] == "switch_to_fixed" for change in loan.changes)
 
 
-def offers(loan: Loan, ahead: Loan, command: c.ResetRate, product: Product) -> list[dict[str, Any]]:
-    """Every option with what it comes to; one that cannot be (the instalment would not cover the interest) says why."""
+def offers(loan: Loan, ahead: Loan, command: c.ResetRate, product: Product, today: date) -> list[dict[str, Any]]:
+    """Every option with what it comes to; one that cannot be (the instalment would not cover the interest) says why.
+    What a fixed rate or a prepayment comes to is the borrower's to ask.
+    """
     told: list[dict[str, Any]] = []
     for option in ("longer_tenure", "higher_emi"):
         try:
-            schedule = rows_for(loan, ahead, command, option, product, as_offer=True)
+            schedule = rows_for(loan, ahead, command, option, product, today, as_offer=True)
         except Refused as refused:
             told.append({"option": option, "not_possible": refused.sentence()})
             continue
@@ -79,11 +83,20 @@ def offers(loan: Loan, ahead: Loan, command: c.ResetRate, product: Product) -> l
                 "total_interest_paise": sum(row["interest_paise"] for row in rows),
             }
         )
-    return told
+    if (left := product.reset_fixed_switches - switches(loan)) > 0:
+        told.append({"option": "switch_to_fixed", "switches_left": left})
+    return [*told, {"option": "part_prepayment"}]
 
 
 def rows_for(
-    loan: Loan, ahead: Loan, command: c.ResetRate, option: str, product: Product, *, as_offer: bool = False
+    loan: Loan,
+    ahead: Loan,
+    command: c.ResetRate,
+    option: str,
+    product: Product,
+    today: date,
+    *,
+    as_offer: bool = False,
 ) -> e.EmiScheduled:
     """The schedule under an option. Refused when the instalment would not cover the interest, or the tenure be longer
     than the product allows."""
@@ -109,6 +122,7 @@ def rows_for(
         instalments=None if instalment else rows,
         instalment_paise=instalment if loan.terms["interest_method"] == "reducing" else None,
         annual_rate_percent=command.annual_rate_percent,
+        today=today,
         **too,
     )
     count = len(schedule.rows) - (ahead.due_rows - loan.due_rows)

@@ -14,7 +14,7 @@ from domain.decisions.ahead import on_day
 from domain.decisions.downstream import follow
 from domain.decisions.moratorium import is_held
 from domain.decisions.rules import Rules
-from domain.decisions.terms_change import reamortise
+from domain.decisions.terms_change import counted_after, reamortise
 from domain.decisions.upkeep import live, once
 from domain.events import LoanEvent
 from domain.loan import Loan
@@ -64,6 +64,7 @@ def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules)
         instalments=instalments,
         instalment_paise=command.instalment_paise,
         annual_rate_percent=command.annual_rate_percent,
+        today=ist_day(now),
         **moratorium,
         **rhythm(command),
     )
@@ -152,11 +153,12 @@ def grant_relief(loan: Loan, command: c.GrantRelief, now: datetime, rules: Rules
         raise Refused(Refusal.relief_leaves_no_instalment, "/instalments", instalments_left=left)
     since = ahead.accrual_from
     assert since is not None  # a live loan accrues
+    out_since = sum(part.amount for part in counted_after(loan, since) if part.on <= command.effective_on)
     new_schedule = reamortise(
         loan,
         ahead,
         effective_on=since,
-        principal=ahead.principal_not_due(),
+        principal=ahead.principal_not_due() - out_since,
         reason="relief",
         moratorium_instalments=command.instalments,
         moratorium_interest=command.interest,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -13,11 +13,12 @@ from domain.calendar import year_fraction
 from domain.decisions import by_day
 from domain.decisions.moratorium import interest_of_period, waits
 from domain.loan import Loan
+from domain.loan import Tranche as Part
 from domain.money import round_to_unit
 from domain.periods import Rates, Span
 from domain.refusals import Refusal, Refused
 from domain.schedule import build_schedule
-from domain.terms import ON_THE_FIRST_PRINCIPAL, Terms, TermsError
+from domain.terms import ON_THE_FIRST_PRINCIPAL, RateChange, Terms, TermsError, Tranche
 
 
 def next_due_after(terms: Terms, day: date) -> date:
@@ -69,9 +70,27 @@ def rate_on(terms: Terms, day: date) -> Decimal:
 
 def moratorium_left(loan: Loan) -> int:
     """Rows to come that are still inside the moratorium of the schedule in force."""
-    row = loan.next_row
-    last = loan.first_number + loan.terms["moratorium_instalments"] - 1
-    return max(0, last - row.number + 1) if row is not None else 0
+    row, held = loan.next_row, loan.terms["moratorium_instalments"]
+    last = loan.first_number + held - 1
+    return max(0, last - row.number + 1) if row is not None and held else 0
+
+
+def new_rate(old: Terms, percent: str, effective_on: date, today: date | None) -> dict[str, Any]:
+    """The terms of another rate from a day on."""
+    if today is None or effective_on <= today or old.interest_method in ON_THE_FIRST_PRINCIPAL:
+        return {"annual_rate_percent": Decimal(percent), "rate_changes": ()}
+    return {
+        "annual_rate_percent": rate_on(old, effective_on - timedelta(days=1)),
+        "rate_changes": (RateChange(effective_on, Decimal(percent)),),
+    }
+
+
+def counted_after(loan: Loan, day: date) -> list[Part]:
+    """Tranches after a day that are out or still planned; one that is with the gateway counts when it arrives."""
+    return sorted(
+        (part for part in loan.tranches[1:] if part.status in ("settled", "planned") and part.on > day),
+        key=lambda part: part.on,
+    )
 
 
 def reamortise(
@@ -84,13 +103,15 @@ def reamortise(
     instalments: int | None = None,
     instalment_paise: int | None = None,
     annual_rate_percent: str | None = None,
+    today: date | None = None,
     **terms_too: Any,
 ) -> e.EmiScheduled:
     """New rows from `effective_on`, on the old due days; after the last of them, on those that would have followed.
 
     `ahead` is the loan as it will stand on that day (the loan itself when the day is today), `principal` is repaid by
     the new rows. What accrued on the principal until now since the last due date joins the interest of the first new
-    row that asks for interest, so that no day bears interest twice, or not at all. `terms_too` are further terms.
+    row that asks for interest, so that no day bears interest twice, or not at all. A rate that begins later than
+    `today` is a change of the rate on its day: until then the old one counts. `terms_too` are further terms.
     """
     replaced = ahead.rows[ahead.due_rows :]
     old = loan.agreed
@@ -102,7 +123,7 @@ def reamortise(
     left = max(0, min(moratorium_left(ahead), len(replaced) - 1))
     changed: dict[str, Any] = {
         "principal_paise": principal,
-        "annual_rate_percent": Decimal(annual_rate_percent) if annual_rate_percent else rate_on(old, effective_on),
+        "annual_rate_percent": rate_on(old, effective_on),
         "instalments": instalments or len(replaced) or 1,
         "disburse_on": effective_on,
         "schedule_starts_on": None,
@@ -112,13 +133,12 @@ def reamortise(
         "instalment_fixed": instalment_paise is not None,
         "moratorium_instalments": left,
         "moratorium_extends_tenure": False,
-        "tranches": tuple(part for part in old.tranches if part.on > effective_on),
-        "rate_changes": ()
-        if annual_rate_percent
-        else tuple(change for change in old.rate_changes if change.from_day > effective_on),
+        "tranches": tuple(Tranche(part.on, part.amount) for part in counted_after(loan, effective_on)),
+        "rate_changes": tuple(change for change in old.rate_changes if change.from_day > effective_on),
         "fees": (),
         "rows": (),
         "broken_period": "spread" if old.interest_method == "reducing" else old.broken_period,
+        **(new_rate(old, annual_rate_percent, effective_on, today) if annual_rate_percent else {}),
         **terms_too,
     }
     accrued = accrued_exactly(ahead, ahead.principal_not_due(), effective_on) + ahead.held_paise

@@ -44,7 +44,13 @@ def a_floating_loan(**other: Any) -> Story:
 def test_a_longer_tenure_keeps_the_instalment_and_takes_as_many_as_it_needs() -> None:
     story = a_floating_loan().when(on("5 Feb 12:00"), reset(option="longer_tenure"))
     story.then(
-        a(RateReset, previous_rate_percent="18", annual_rate_percent="20.00", rate_type="floating", option="longer_tenure"),
+        a(
+            RateReset,
+            previous_rate_percent="18",
+            annual_rate_percent="20.00",
+            rate_type="floating",
+            option="longer_tenure",
+        ),
         a(EmiScheduled, reason="rate-reset", instalment_paise=EMI, first_number=2),
     )
     rows = repaid(LEFT, "20", 0, EMI)
@@ -85,6 +91,16 @@ def test_what_was_offered_is_told_with_its_cost() -> None:
             "instalment_paise": instalment,
             "total_interest_paise": sum(interest for _, interest in rows),
         }
+
+
+def test_a_switch_to_fixed_is_offered_as_often_as_the_product_allows_it_and_paying_ahead_always() -> None:
+    story = a_floating_loan().when(on("5 Feb 12:00"), reset())
+    assert story.all(RateReset)[0].offered[2:] == [
+        {"option": "switch_to_fixed", "switches_left": 1},
+        {"option": "part_prepayment"},
+    ]
+    story = a_floating_loan(rules=a_house(rate_reset={"fixed_switches": 0})).when(on("5 Feb 12:00"), reset())
+    assert story.all(RateReset)[0].offered[2:] == [{"option": "part_prepayment"}]
 
 
 def test_a_lower_rate_shortens_the_tenure_or_lowers_the_instalment() -> None:

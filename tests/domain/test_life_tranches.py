@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from domain.commands import QuotePreclosure, Restructure, RetryPayout
+from domain.commands import GrantRelief, QuotePreclosure, Restructure, RetryPayout
 from domain.events import (
     CaseOpened,
     Closed,
@@ -28,6 +28,7 @@ from tests.stories import (
     Story,
     a,
     asked,
+    by_days,
     by_months,
     day,
     emi,
@@ -170,6 +171,45 @@ def test_money_paid_ahead_while_a_part_is_with_the_gateway_leaves_it_to_be_repai
     assert in_rows(story) == PART - rupees("10,000")
     story.when(on("20 Jan 15:00"), payout_settled("20 Jan"))
     assert in_rows(story) == story.the_loan.principal_not_due() == 2 * PART - rupees("10,000")
+
+
+def test_relief_after_a_part_went_out_counts_it_once() -> None:
+    story = a_site(by_us=False).when(
+        on("25 Jan"), asked(GrantRelief, effective_on=day("25 Jan"), reason="", instalments=1)
+    )
+    # The holiday's row earns a month of the first part and 16 of 31 days of the second, which join the principal.
+    assert in_rows(story) == 2 * PART + MONTH + SINCE_20_JANUARY
+    story.when(on("5 Feb"))
+    assert in_rows(story) == story.the_loan.principal_not_due()
+
+
+def test_a_change_agreed_on_for_later_and_one_of_today_forget_no_part() -> None:
+    story = a_site(by_us=False)
+    story.when(on("10 Jan"), asked(Restructure, effective_on=day("1 Feb"), reason="", instalments=12, hardship=False))
+    assert in_rows(story) == 2 * PART  # it goes out before the change takes effect
+    story.when(on("11 Jan"), payment("10,000", intent="part-prepayment"))
+    assert in_rows(story) == 2 * PART - rupees("10,000")
+    story.when(on("5 Feb"))
+    assert in_rows(story) == story.the_loan.principal_not_due()
+
+
+def test_parts_that_arrive_in_another_order_are_each_counted_from_their_day() -> None:
+    tranches = [{"on": said, "amount_paise": PART} for said in ("2026-01-10", "2026-01-15")]
+    request = a_request(
+        principal="50,000", months=12, mandate={}, payout=PAYOUT, terms={"tranches": tranches, "day_count": "ACT/365"}
+    )
+    story = given(nothing_yet()).book(on("5 Jan"), request).when(on("5 Jan 11:00"), payout_settled("5 Jan"))
+    story.when(on("16 Jan"), payout_settled("16 Jan", instruction="LN-1:payout:3:1"))
+    story.when(on("26 Jan"), payout_settled("26 Jan", instruction="LN-1:payout:2:1"))
+    # 31 days of the first part, 20 days since 16 January, 10 days since the 26th.
+    story.when(on("5 Feb")).then(a(InstalmentDue, interest_paise=by_days(PART, "18", 31 + 20 + 10)))
+    assert in_rows(story) == story.the_loan.principal_not_due()
+
+
+def test_a_part_that_arrives_after_the_last_due_day_is_a_case() -> None:
+    story = a_site(months=2).when(on("20 Mar"), payout_settled("20 Mar"))
+    assert [each.kind for each in story.all(CaseOpened)] == ["hindsight-not-possible"]
+    story.and_the_loan(principal="1,00,000")
 
 
 def test_a_quote_counts_what_is_out_on_its_day() -> None:
