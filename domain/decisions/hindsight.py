@@ -57,8 +57,8 @@ def matters(
 ) -> bool:
     """Whether money that counts from an earlier day changes more than what is paid by the waterfall.
 
-    `directed`: it makes another schedule by itself (a part-prepayment, an advance, a preclosure). `taken_back`: the money
-    is gone again, with what it had brought about, be it of today.
+    `directed`: it makes another schedule by itself (a part-prepayment, an advance, a preclosure). `taken_back`: the
+    money is gone again, with what it had brought about, be it of today.
     """
     if (value_on >= ist_day(now) and not taken_back) or loan.stage != "active":
         return False
