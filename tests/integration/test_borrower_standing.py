@@ -74,6 +74,11 @@ async def history(house: House) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in await house.database.fetch("SELECT loan_id, version, topic, state FROM events")]
 
 
+async def times_repeated(house: House) -> int:
+    """Inbound records that the engine had seen before."""
+    return int(await house.database.fetchval("SELECT sum(repeated) FROM partitions") or 0)
+
+
 async def all_of(bootstrap: str, topic: Topic) -> list[ConsumerRecord[Any, Any]]:
     """Everything that is on a topic now."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
@@ -108,12 +113,12 @@ async def test_one_npa_loan_makes_both_npa_until_all_arrears_are_paid(
 
     await house.clock("7 May 00:30")  # the 91st day of what fell due on 5 Feb has ended
     await classes_are(house, "NPA", "NPA")
-    row = await house.database.fetchrow(
-        "SELECT convert_from(state, 'UTF8')::jsonb FROM events"
+    because = await house.database.fetchval(
+        "SELECT convert_from(state, 'UTF8')::jsonb ->> 'because' FROM events"
         " WHERE loan_id = $1 AND topic = 'loan.borrower-standing-changed.v1'",
         OTHER,
     )
-    assert '"because": "LN-1"' in row[0]
+    assert because == ONE
 
     await streams.crash_and_start()  # the table comes back from its changelog
 
@@ -124,10 +129,10 @@ async def test_one_npa_loan_makes_both_npa_until_all_arrears_are_paid(
     told = await all_of(new_broker.bootstrap, COMMANDS)
     assert {record.key for record in told} == {OTHER.encode()}
     before = await history(house)
-    repeated = await house.database.fetchval("SELECT sum(repeated) FROM partitions")
+    repeated = await times_repeated(house)
     await send_again(house, [*await all_of(new_broker.bootstrap, LOAN_STANDINGS), *told])
     async with asyncio.timeout(30):
-        while await house.database.fetchval("SELECT sum(repeated) FROM partitions") < repeated + len(told):  # noqa: ASYNC110
+        while await times_repeated(house) < repeated + len(told):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     await asyncio.sleep(2)  # what the streams make of the records that came again would be here by now
     assert await history(house) == before
