@@ -314,7 +314,7 @@ class NaiveLife:
     def accrued(self) -> int:
         """The same rounded, no more than the row will ask for, with what waits since a moratorium."""
         earned = to_paisa(self.earned(), self.terms)
-        if self.coming and not self.waiting:
+        if self.coming and not self.waiting and not self.daily:
             earned = min(earned, max(self.coming[0].interest, to_paisa(self.carried, self.terms)))
         return self.held + earned
 
