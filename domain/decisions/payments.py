@@ -91,7 +91,7 @@ def prepaid_before(
     yield from corrections
     if corrections:
         yield from follow(loan, "a payment counts from an earlier day", now, rules)
-    if intent == "preclosure" and loan.schedule_reason != "preclosure":
+    if command.intent == "preclosure" and loan.schedule_reason != "preclosure":
         yield short_of_quote(loan, command, rules)
 
 
@@ -131,7 +131,7 @@ def received(
         amount_paise=command.amount_paise,
         value_on=command.value_on.isoformat(),
         intent=command.intent,
-        choice=choice,
+        choice=choice or command.prepay_choice,
         lines=lines,
         command_id=command.command_id,
     )
