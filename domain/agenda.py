@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from operator import attrgetter
 
-from domain.calendar import add_months, at_hour, day_end, day_start, ist_day, last_of_month
+from domain.calendar import add_months, at_hour, day_end, day_start, ist_day, last_of_month, shift_for_holidays
 from domain.decisions import cooling_off, duties, penal, settlement
 from domain.decisions.debits import amount_to_ask, attempt_debit, fall_due, notify_debit, outcome_overdue, row_of
 from domain.decisions.disbursal import instruct_payout, tranche_not_out, without_tranche
@@ -99,11 +99,12 @@ def instalments(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:
         and loan.mandate.get("status") == "active"
         and row.number not in loan.notified
     ):
-        debit_at = at_hour(row.due_on, product.debit_at)
-        at = max(debit_at - timedelta(hours=hours), day_start(loan.disbursed_on or row.due_on))
+        due_at = debit_at(loan, row.due_on, product)
+        eve = at_hour(row.due_on - timedelta(days=1), product.debit_at)  # a debit that a holiday moves is told by then
+        at = max(min(due_at - timedelta(hours=hours), eve), day_start(loan.disbursed_on or row.due_on))
         if at < day_start(row.due_on) and loan.excess_paise < row.total:
             attempt = loan.attempts.get(row.number, 0) + 1
-            yield Task(at, "notice", lambda: notify_debit(loan, row, debit_at, attempt))
+            yield Task(at, "notice", lambda: notify_debit(loan, row, due_at, attempt))
 
 
 def may_debit(loan: Loan, product: Product) -> bool:
@@ -148,7 +149,13 @@ def debits(loan: Loan, product: Product) -> Iterator[Task]:
 
 
 def first_attempt_at(loan: Loan, number: int, product: Product) -> datetime:
-    due_on: date = next(row.due_on for row in loan.rows if row.number == number)
+    return debit_at(loan, row_of(loan, number).due_on, product)
+
+
+def debit_at(loan: Loan, due_on: date, product: Product) -> datetime:
+    """The product's hour of the due day, or of the day to which a holiday moves the debit (servicing rule 4)."""
+    if loan.terms["holiday_shift"] != "none" and loan.terms["holiday_moves"] == "debit":
+        due_on = max(due_on, shift_for_holidays(due_on, loan.agreed.closed_days, loan.agreed.holiday_shift))
     return at_hour(due_on, product.debit_at)
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from calendar import isleap, monthrange
-from collections.abc import Callable, Set
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from fractions import Fraction
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 __all__ = [
     "IST",
+    "WEEK",
+    "ClosedDays",
     "DayCount",
     "DueDates",
     "Frequency",
     "HolidayShift",
     "MonthEnd",
+    "WeekDay",
     "add_months",
     "day_end",
     "day_start",
@@ -269,34 +272,51 @@ _BY_DATES: Final[dict[DayCount, Callable[[date, date], Fraction]]] = {
 
 # --- Holidays (rule 4) --------------------------------------------------------------------------------------
 
+WeekDay = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEK: Final[tuple[WeekDay, ...]] = get_args(WeekDay)
 
-def shift_for_holidays(day: date, holidays: Set[date], shift: HolidayShift) -> date:
+
+@dataclass(frozen=True, slots=True)
+class ClosedDays:
+    """Days on which nothing is settled: single ones, and days of every week (0 = Monday)."""
+
+    days: frozenset[date]
+    weekdays: frozenset[int]
+
+    def __contains__(self, day: object) -> bool:
+        return isinstance(day, date) and (day in self.days or day.weekday() in self.weekdays)
+
+    def __bool__(self) -> bool:
+        return bool(self.days or self.weekdays)
+
+
+def shift_for_holidays(day: date, holidays: Container[date], shift: HolidayShift) -> date:
     """The day itself, or the nearest day that is no holiday in the direction that the rule names."""
     return _SHIFTS[shift](day, holidays)
 
 
-def _unmoved(day: date, _holidays: Set[date]) -> date:
+def _unmoved(day: date, _holidays: Container[date]) -> date:
     return day
 
 
-def _following(day: date, holidays: Set[date]) -> date:
+def _following(day: date, holidays: Container[date]) -> date:
     while day in holidays:
         day += ONE_DAY
     return day
 
 
-def _preceding(day: date, holidays: Set[date]) -> date:
+def _preceding(day: date, holidays: Container[date]) -> date:
     while day in holidays:
         day -= ONE_DAY
     return day
 
 
-def _modified_following(day: date, holidays: Set[date]) -> date:
+def _modified_following(day: date, holidays: Container[date]) -> date:
     after = _following(day, holidays)
     return after if after.month == day.month else _preceding(day, holidays)
 
 
-_SHIFTS: Final[dict[HolidayShift, Callable[[date, Set[date]], date]]] = {
+_SHIFTS: Final[dict[HolidayShift, Callable[[date, Container[date]], date]]] = {
     "none": _unmoved,
     "following": _following,
     "modified_following": _modified_following,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -115,8 +115,9 @@ _NOTHING: Final = Fraction(0)
 # --- Layout -------------------------------------------------------------------------------------------------
 
 
-def lay_out(terms: Terms, count: int, holidays: Set[date] = NO_HOLIDAYS) -> Layout:
-    """The periods of `count` rows, with the tranches that fall into each."""
+def lay_out(terms: Terms, count: int, holidays: Container[date] = NO_HOLIDAYS) -> Layout:
+    """The periods of `count` rows, with the tranches that fall into each; the terms' own holidays come first."""
+    holidays = terms.closed_days or holidays
     if terms.rows:
         return _with_tranches(terms, None, list(_given_periods(terms)))
     dates = terms.due_dates()
@@ -144,7 +145,7 @@ def _given_periods(terms: Terms) -> Iterator[Period]:
         yield Period(number, start, end, span, span)
 
 
-def _moved(terms: Terms, day: date, holidays: Set[date]) -> date:
+def _moved(terms: Terms, day: date, holidays: Container[date]) -> date:
     return shift_for_holidays(day, holidays, terms.holiday_shift) if terms.holiday_moves == "due_date" else day
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -105,7 +105,7 @@ class Schedule:
         )
 
 
-def build_schedule(terms: Terms, holidays: Set[date] = NO_HOLIDAYS, carried: Fraction = Fraction(0)) -> Schedule:
+def build_schedule(terms: Terms, holidays: Container[date] = NO_HOLIDAYS, carried: Fraction = Fraction(0)) -> Schedule:
     """The schedule that the terms ask for; holidays matter only where the terms let them move due dates.
 
     `carried` is exact interest of days before the first one, of a loan whose schedule changes inside a period: the
@@ -173,7 +173,7 @@ class _Draft:
         self.balance = opening - line.principal
 
 
-def _drafted(terms: Terms, holidays: Set[date], carried: Fraction) -> tuple[Layout, _Draft]:
+def _drafted(terms: Terms, holidays: Container[date], carried: Fraction) -> tuple[Layout, _Draft]:
     """The periods and their lines; where the instalment is fixed, as many as it takes to repay."""
     count = terms.row_count
     while True:
@@ -377,7 +377,7 @@ def _fees_by_row(terms: Terms, last: int) -> Mapping[int, Paise]:
 
 
 def _without(rows: tuple[Row, ...], carried: Paise) -> tuple[Row, ...]:
-    """The rows less interest of earlier days, which is no cost of theirs; where it waits, no row is known to ask for it."""
+    """The rows less interest of earlier days, which is no cost of theirs; where it waits, no row asks for it."""
     asks = next((index for index, row in enumerate(rows) if row.interest_paise >= carried > 0), None)
     if asks is None:
         return rows

@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Literal, TypeVar, cast, get_args
 
-from domain.calendar import DayCount, DueDates, Frequency, HolidayShift, MonthEnd
+from domain.calendar import WEEK, ClosedDays, DayCount, DueDates, Frequency, HolidayShift, MonthEnd, WeekDay
 from domain.money import Paise, RoundingMode, round_to_unit
 
 __all__ = [
@@ -162,6 +162,8 @@ class Terms:
     month_end: MonthEnd
     holiday_shift: HolidayShift
     holiday_moves: ShiftMoves
+    holidays: tuple[date, ...]
+    weekly_holidays: tuple[WeekDay, ...]
     instalment_paise: Paise | None
     instalment_fixed: bool
     instalment_rounding_paise: Paise
@@ -240,6 +242,11 @@ class Terms:
     def starts_on(self) -> date:
         """The day that regular periods are measured from."""
         return self.schedule_starts_on or self.disburse_on
+
+    @property
+    def closed_days(self) -> ClosedDays:
+        """Days that a holiday shift looks at."""
+        return ClosedDays(frozenset(self.holidays), frozenset(WEEK.index(name) for name in self.weekly_holidays))
 
     def due_dates(self) -> DueDates:
         """The regular due dates, before any holiday moves them."""
@@ -320,6 +327,15 @@ def _mapping(value: Any, at: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise TermsError(at, f"must be an object, not {value!r}")
     return cast("Mapping[str, Any]", value)
+
+
+def _list_of(read_one: _Reader) -> _Reader:
+    def read(value: Any, at: str) -> tuple[Any, ...]:
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise TermsError(at, f"must be a list, not {value!r}")
+        return tuple(read_one(item, f"{at}/{i}") for i, item in enumerate(cast("Sequence[Any]", value)))
+
+    return read
 
 
 def _many(read_one: Callable[[Mapping[str, Any], str], _T]) -> Callable[[Any, str], tuple[_T, ...]]:
@@ -444,6 +460,8 @@ _FIELDS: Final[dict[str, _Field]] = {
     "month_end": _Field(_choice(MonthEnd), "last_day"),
     "holiday_shift": _Field(_choice(HolidayShift), "none"),
     "holiday_moves": _Field(_choice(ShiftMoves), "debit"),
+    "holidays": _Field(_list_of(_day), ()),
+    "weekly_holidays": _Field(_list_of(_choice(WeekDay)), ()),
     "instalment_paise": _Field(_paise, None),
     "instalment_fixed": _OFF,
     "instalment_rounding_paise": _Field(_paise, 100),
@@ -478,6 +496,8 @@ def _written(value: Any) -> Any:
             return format(value, "f")
         case Frequency():
             return _FREQUENCY_NAMES.get(value) or {"every": value.every, "unit": value.unit}
+        case (date() | str(), *_):
+            return [_written(item) for item in cast("tuple[date | str, ...]", value)]
         case tuple():
             return [item.to_dict() for item in cast("tuple[Fee | Tranche | RateChange | GivenRow, ...]", value)]
         case _:
@@ -608,6 +628,11 @@ _NOT_WITH_ROWS: Final[dict[str, Callable[[Terms], bool]]] = {
 _BY_DAY: Final[tuple[InterestMethod, ...]] = ("reducing", "equal_principal", "interest_only")
 
 
+def _check_holidays(terms: Terms) -> None:
+    if len(set(terms.weekly_holidays)) == len(WEEK):
+        raise TermsError("/weekly_holidays", "leaves no day of the week to pay on")
+
+
 def _check_accrual(terms: Terms) -> None:
     if terms.interest_accrual == "daily" and terms.interest_method not in _BY_DAY:
         methods = ", ".join(_BY_DAY)
@@ -656,6 +681,7 @@ _CHECKS: Final[tuple[Callable[[Terms], None], ...]] = (
     _check_rows,
     _check_method,
     _check_accrual,
+    _check_holidays,
     _check_fixed_instalment,
     _check_changes,
     _check_fees,
