@@ -47,7 +47,7 @@ def receive(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) 
         return
     intent = intent_of(loan, command, rules)
     if hindsight.matters(loan, command.value_on, now, rules, directed=intent in WAYS):
-        choice = choice_of(loan, command, rules) if intent == "part-prepayment" else ""
+        choice = choice_of(loan, command, rules) if intent in WAYS else ""
         yield received(loan, command, lines_for(loan, command.amount_paise), choice)
         yield from prepaid_before(loan, command, intent, now, rules)
         return
@@ -114,7 +114,8 @@ def close_early(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rul
     on = closing_day(loan, command.value_on)
     if command.amount_paise >= quote_total(loan, on, rules):
         yield from preclose_with(loan, on, rules)
-        yield received(loan, command, lines_for(loan, command.amount_paise))
+        choice = choice_of(loan, command, rules)  # in hindsight it may be less than all
+        yield received(loan, command, lines_for(loan, command.amount_paise), choice)
         return
     yield from penal.before_money(loan, command.value_on, rules)
     yield received(loan, command, lines_for(loan, command.amount_paise))
@@ -131,7 +132,7 @@ def received(
         amount_paise=command.amount_paise,
         value_on=command.value_on.isoformat(),
         intent=command.intent,
-        choice=choice or command.prepay_choice,
+        choice=choice,
         lines=lines,
         command_id=command.command_id,
     )
