@@ -14,7 +14,7 @@ from domain.decisions import by_day, hindsight, penal
 from domain.decisions.cases import a_case
 from domain.decisions.debits import check_money, fall_due, lines_for, send_back, what_next
 from domain.decisions.downstream import follow
-from domain.decisions.preclosure import charge_barred, closing_day, preclose_with, quote_total
+from domain.decisions.preclosure import charge_barred, closing_day, penal_since, preclose_with, quote_total
 from domain.decisions.rules import Rules, percent_of
 from domain.decisions.terms_change import reamortise
 from domain.decisions.upkeep import shown
@@ -112,7 +112,10 @@ def advance(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) 
 def close_early(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Meet the quote and close; less leaves the loan open, and says by how much (servicing rule 16)."""
     on = closing_day(loan, command.value_on)
-    if command.amount_paise >= quote_total(loan, on, rules):
+    given_up = penal_since(loan, on) if on < command.value_on else []
+    if command.amount_paise >= quote_total(loan, on, rules) - sum(paise for _, paise in given_up):
+        for charge_id, paise in given_up:
+            yield e.ChargeWaived(charge_id=charge_id, paise=paise, reason="the quote held")
         yield from preclose_with(loan, on, rules)
         choice = choice_of(loan, command, rules)  # in hindsight it may be less than all
         yield received(loan, command, lines_for(loan, command.amount_paise), choice)

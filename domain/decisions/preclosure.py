@@ -79,6 +79,20 @@ def closing_day(loan: Loan, value_on: date) -> date:
     return value_on
 
 
+def penal_since(loan: Loan, on: date) -> list[tuple[str, int]]:
+    """Of penal charges levied at a month's end for days from a quote on, what the quote had not: (charge, paise)."""
+    if loan.quote is None:
+        return []
+    left = loan.unpaid_of("penal") - loan.quote["parts"]["penal_charges_paise"]
+    found: list[tuple[str, int]] = []
+    for charge_id, fact in reversed(loan.levied.items()):
+        due = loan.charge(charge_id)
+        if left > 0 and due is not None and fact.through is not None and fact.through >= on and due.unpaid:
+            found.append((charge_id, min(left, due.unpaid)))
+            left -= found[-1][1]
+    return found
+
+
 def quote(loan: Loan, command: c.QuotePreclosure, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Say what closes the loan, until when that holds, and what a day more costs."""
     once(loan, command.command_id)
