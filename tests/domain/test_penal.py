@@ -221,3 +221,16 @@ def test_the_charges_are_the_days_ends_between_payments(by: str, payments: list[
     levies = len(payments) + 5
     assert abs(total(life) - exact) <= Fraction(levies, 2)
     check_whole(life)
+
+
+def test_a_quote_that_holds_over_a_months_end_closes_all_the_same() -> None:
+    """Quoted on 27 February, paid on 1 March: what the month's end levied for the days between is given up."""
+    life = a_loan().until(date(2026, 2, 27))
+    life.tell(life.now, c.QuotePreclosure(command_id="Q-1"))
+    assert life.loan.quote is not None
+    exact, quoted = life.loan.quote["total_paise"], life.loan.quote["parts"]["penal_charges_paise"]
+    life.until(date(2026, 3, 1))
+    assert total(life) > quoted
+    assert life.tell(life.now, paid("P-1", exact, date(2026, 3, 1), "preclosure"))
+    assert (life.loan.stage, life.loan.refund_due_paise, total(life)) == ("closed", 0, quoted)
+    check_whole(life)
