@@ -742,10 +742,20 @@ class Loan(BaseAggregate[str]):
         effective_on = date.fromisoformat(event.effective_on)
         if event.reason == "interest-by-day":
             return
+        later = effective_on > ist_day(event.timestamp)
+        if later and not self.held_paise and not self._counts_apart(event.terms):
+            return  # the days until then go on as they were
         if self.disbursed_on is not None and self.rows[self.due_rows].due_on > effective_on:
             self.accrual_from = effective_on
             self.accrual_carried, self.accrual_exact = event.accrued_paise, event.accrued_exact
             self.held_paise = 0
+
+    @staticmethod
+    def _counts_apart(terms: dict[str, Any]) -> bool:
+        """Whether days before new rows begin are counted once and for all when those are made: where interest waits,
+        or runs by the day."""
+        waits = terms["moratorium_instalments"] and terms["moratorium_interest"] != "pay"
+        return bool(waits) or terms.get("interest_accrual") == "daily"
 
     def on_mandate_registered(self, event: e.MandateRegistered) -> None:
         self.mandate = dict(event.mandate)

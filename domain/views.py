@@ -11,7 +11,7 @@ from domain.decisions import penal
 from domain.decisions.ahead import rows_on
 from domain.decisions.rules import Rules
 from domain.decisions.standing import ARREARS, NPA, days_past_due, last_day_end, still_npa
-from domain.decisions.terms_change import accrued_interest
+from domain.decisions.terms_change import accrued_interest, rate_on
 from domain.law.classification import asset_class
 from domain.loan import BY_CHARGE, Due, Loan, Row
 from domain.product import band
@@ -109,7 +109,7 @@ def loan_summary(loan: Loan, as_of: datetime, rules: Rules) -> dict[str, Any]:
         "next_due_paise": row.total if row else 0,
         "instalments_due": loan.due_rows,
         "instalments": len(loan.rows),
-        "annual_rate_percent": loan.terms["annual_rate_percent"],
+        "annual_rate_percent": format(rate_on(loan.agreed, ist_day(as_of)), "f"),
         "apr_percent": loan.apr_percent,
         "mandate_status": loan.mandate.get("status", ""),
         "received_paise": loan.received_paise,

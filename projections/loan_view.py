@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from domain.calendar import ist_day
 from domain.decisions.rules import Rules
+from domain.decisions.terms_change import rate_on
 from domain.law.classification import asset_class
 from domain.loan import Loan, as_day
 from domain.views import awaits_outcome, bucket_of, classified_because, unpaid
@@ -151,7 +153,7 @@ def row_of(recorded: Recorded, loan: Loan, rules: Rules) -> Row:
         coming.due_on if coming else None,
         coming.total if coming else 0,
         min((chance.at for chance in loan.opportunities.values() if chance.at), default=None),
-        loan.terms["annual_rate_percent"],
+        format(rate_on(loan.agreed, ist_day(loan.known_at)), "f"),
         loan.apr_percent,
         loan.schedule_version,
         oldest,
