@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from domain.law.disbursal import Payee
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookLoan:
@@ -30,8 +32,8 @@ class BookLoan:
     """From which rules with dates are read; the day of the planned payout when not said."""
     shown_charges: tuple[Mapping[str, Any], ...] = ()
     """Charges that the borrower's Key Facts Statement shows; the product's when not said."""
-    payee: str = "borrower"
-    """Whose account the money goes to: `borrower` or `end-use` (servicing rule 28)."""
+    payee: Payee = "borrower"
+    """Whose account the money goes to (servicing rule 28)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

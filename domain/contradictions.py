@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, time, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, Final, get_args
 
 from domain.law.classification import SMA, AssetClass, npa_after_days, upgrade_terms
-from domain.law.contact import HOURS
-from domain.law.dated import in_force, ruled
 from domain.law.debits import attempts_allowed, notice_hours
 from domain.law.disbursal import cooling_off_minimum_days
 from domain.law.penal import gst_applies
@@ -200,20 +198,6 @@ def _a_loan(terms: Mapping[str, Any], one_row: bool) -> dict[str, Any]:
     }
 
 
-def contact_outside_hours(product: Product) -> Iterator[Problem]:
-    """Contact before 8 or after 19 o'clock, or no time between the two (rule 30)."""
-    (earliest, latest), rule = ruled(in_force(HOURS, LAW_OF), (time.min, time.max))
-    if product.contact_from < earliest:
-        what = f"is {product.contact_from:%H:%M}, but nobody is contacted before {earliest:%H:%M} ({rule}; rule 30)"
-        yield Problem("contact.from", what, f'Say "{earliest:%H:%M}" or later')
-    if product.contact_until > latest:
-        what = f"is {product.contact_until:%H:%M}, but nobody is contacted after {latest:%H:%M} ({rule}; rule 30)"
-        yield Problem("contact.until", what, f'Say "{latest:%H:%M}" or earlier')
-    if product.contact_from >= product.contact_until:
-        what = f"is {product.contact_until:%H:%M}, not after contact.from {product.contact_from:%H:%M}"
-        yield Problem("contact.until", what, "Leave some time between the two")
-
-
 def answers_too_late(product: Product) -> Iterator[Problem]:
     """Answers, statements or upgrades at other times than the law asks for (rules 31, 27 and 22)."""
     if product.grievance_days > 30:
@@ -290,7 +274,6 @@ CONTRADICTIONS: Final[tuple[Callable[[Product], Iterator[Problem]], ...]] = (
     thresholds_unlike_the_law,
     excess_that_cannot_prepay,
     terms_that_no_loan_has,
-    contact_outside_hours,
     answers_too_late,
     papers_without_security,
     enterprise_with_personal_purpose,

@@ -87,8 +87,6 @@ class Product:
     refund_retry_after_hours: int
     refund_max_attempts: int
     grievance_days: int
-    contact_from: time
-    contact_until: time
 
     @property
     def thresholds(self) -> tuple[int, ...]:

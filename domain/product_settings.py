@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
@@ -110,6 +111,7 @@ _TERM_SCHEMAS: Final[dict[object, tuple[str, dict[str, Any]]]] = {
     int: ("a whole number", {"type": "integer"}),
     str: ("a text", {"type": "string"}),
     Decimal: ('a percentage in quotes, such as "18.00"', {"type": ["string", "integer"]}),
+    tuple[date, ...]: ('a list of days, such as ["2026-01-26"]', {"type": "array", "items": {"type": "string"}}),
     Frequency: ('"monthly" or another frequency, or {every = 10, unit = "days"}', _FREQUENCIES),
 }
 
@@ -136,6 +138,9 @@ def _term_kind(name: str, hint: Any) -> Kind:
     if get_origin(hint) is not Literal and options and get_origin(hint) is not tuple:
         hint = options[0]  # of `X | None`
     words, schema = _TERM_SCHEMAS.get(hint, ("a list of tables", _FEES))
+    if get_origin(hint) is tuple and get_origin(get_args(hint)[0]) is Literal:
+        named = [str(option) for option in get_args(get_args(hint)[0])]
+        words, schema = f"a list of {', '.join(named)}", {"type": "array", "items": {"type": "string", "enum": named}}
     if get_origin(hint) is Literal:
         named = [str(option) for option in get_args(hint)]
         words, schema = f"one of {', '.join(named)}", {"type": "string", "enum": named}
@@ -338,7 +343,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "",
         _paise,
         0,
-        "Paise, once for each overdue instalment; 0: nothing.",
+        "Paise of a penal charge that is levied by command; 0: no amount is suggested.",
         "25",
     ),
     _S("charges.penal.gst_percent", "", _gst, "0.00", "GST on penal charges: there is none, by law.", "25"),
@@ -511,7 +516,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "accrual",
         choice("month_end", "none"),
         "month_end",
-        "When interest that has accrued is booked besides on due dates.",
+        "When accrued interest and provisions are booked; none: accrual never, provisions never.",
         "23",
     ),
     _S(
@@ -546,8 +551,4 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "Days in which a grievance is to be answered before it is escalated.",
         "31",
     ),
-    _S(
-        "contact.from", "contact_from", clock(), "08:00", "Earliest time of day to contact a borrower in arrears.", "30"
-    ),
-    _S("contact.until", "contact_until", clock(), "19:00", "Latest time of day for that.", "30"),
 )

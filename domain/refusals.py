@@ -117,7 +117,7 @@ EXPLAINED: dict[Refusal, str] = {
     Refusal.no_papers_wait: "No papers wait to be released: the loan is not repaid, or they are with the borrower.",
     Refusal.borrower_is_needed: "Personal data is kept while a loan is open or a complaint is: close them first.",
     Refusal.charge_above_key_facts: "The charge is more than the Key Facts Statement shows.",
-    Refusal.payee_not_allowed: "Money goes to the borrower's own account; the product allows no other payee.",
+    Refusal.payee_not_allowed: "The law lets no money go there: pay the borrower's own account.",
     Refusal.command_id_used_for_another: "This command id was used for another command. Send a new one.",
 }
 

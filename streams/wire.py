@@ -17,6 +17,7 @@ from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, Co
 
 from domain import commands as c
 from domain.calendar import ist_day
+from domain.law.disbursal import Payee
 from domain.refusals import Refusal, Refused
 from streams.envelope import LONGEST_HEADER, Record
 from streams.topics import COMMANDS, DEBIT_OUTCOMES, DISBURSALS, MANDATE_OUTCOMES, PAYMENTS, PAYOUT_OUTCOMES
@@ -101,7 +102,7 @@ class Borrower(Part):
 class Payout(Part):
     rail: str = "auto"
     account: Account = Account()
-    payee: Literal["borrower", "end-use"] = "borrower"
+    payee: Payee = "borrower"
 
 
 class Mandate(Part):

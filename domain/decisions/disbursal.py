@@ -18,6 +18,7 @@ from domain.decisions.standing import instruct_refund
 from domain.decisions.terms_change import next_due_after
 from domain.decisions.upkeep import once
 from domain.events import LoanEvent
+from domain.law.disbursal import payee_allowed
 from domain.loan import Loan
 from domain.refusals import Refusal, Refused, Repeated
 from domain.schedule import Schedule, build_schedule
@@ -59,7 +60,7 @@ def book(loan: Loan | None, command: c.BookLoan, now: datetime, rules: Rules) ->
             los=believed,
             qist=schedule.instalment_paise,
         )
-    if command.payee != "borrower":
+    if not payee_allowed(command.payee, terms.disburse_on):
         raise Refused(Refusal.payee_not_allowed, "/payout/payee", payee=command.payee)
     yield e.LoanBooked(
         borrower_id=command.borrower_id,

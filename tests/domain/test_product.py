@@ -102,8 +102,6 @@ OTHER: dict[str, tuple[Any, str, Any]] = {
     "refunds.retry_after_hours": (12, "refund_retry_after_hours", 12),
     "refunds.max_attempts": (5, "refund_max_attempts", 5),
     "grievance.answer_within_days": (14, "grievance_days", 14),
-    "contact.from": ("09:00", "contact_from", time(9)),
-    "contact.until": ("18:30", "contact_until", time(18, 30)),
 }
 # Those that mean something beside another only.
 BESIDE_ANOTHER = ("loan.papers_held", "charges.penal.gst_percent", "charges.penal.grace_days")
