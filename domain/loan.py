@@ -559,7 +559,7 @@ class Loan(BaseAggregate[str]):
         return sum(due.unpaid for due in self.open_dues() if due.kind in kinds)
 
     def oldest_unpaid(self, tolerance_paise: int) -> date | None:
-        """The oldest due date with more than the tolerance unpaid, whatever the waterfall's order (servicing rule 19)."""
+        """The oldest due date with more than the tolerance unpaid, whatever order money settles in (rule 19)."""
         unpaid: dict[date, int] = {}
         for due in self.open_dues():
             unpaid[due.due_on] = unpaid.get(due.due_on, 0) + due.unpaid
@@ -879,7 +879,8 @@ class Loan(BaseAggregate[str]):
         self.changes.append(Change(ist_day(event.timestamp), event.originator_version, kind, asked))
 
     def on_restructured(self, event: e.Restructured) -> None:
-        self._changed(event, "restructure", {"effective_on": event.effective_on, **event.changes})
+        asked = {"effective_on": event.effective_on, **event.changes, "hardship": event.downgraded}
+        self._changed(event, "restructure", asked)
         if event.capitalised_paise:
             for due in self.open_dues():
                 if due.kind == "interest":

@@ -26,8 +26,8 @@ def restructure_again(loan: Loan, change: Change, now: datetime, rules: Rules) -
         for name in ("effective_on", "first_due_on")
         if name in change.asked
     }
-    asked: dict[str, Any] = {**change.asked, **days}
-    return restructure(loan, c.Restructure(command_id=AGAIN, reason="", hardship=False, **asked), now, rules)
+    asked: dict[str, Any] = {"hardship": False, **change.asked, **days}
+    return restructure(loan, c.Restructure(command_id=AGAIN, reason="", **asked), now, rules)
 
 
 def relief_again(loan: Loan, change: Change, now: datetime, rules: Rules) -> Iterator[LoanEvent]:

@@ -213,7 +213,9 @@ def facts_of(loan: Loan, rules: Rules) -> Iterator[Fact]:
                 lambda shadow, key=key, receipt=receipt, day=day: received(shadow, key, receipt, day, rules),
             )
     for change in loan.changes:
-        yield Fact(change.on, DECIDED, change.arrived, lambda shadow, change=change: changed(shadow, change, rules))
+        yield Fact(
+            change.on, DECIDED, change.arrived, lambda shadow, change=change: changed(loan, shadow, change, rules)
+        )
 
 
 def worked_out(fact: Levied) -> bool:
@@ -264,10 +266,13 @@ def received(shadow: Loan, key: str, receipt: Receipt, day: date, rules: Rules) 
     return receive(shadow, command, at_hour(day, NOON), rules)
 
 
-def changed(shadow: Loan, change: Change, rules: Rules) -> Iterator[LoanEvent]:
-    """A change of terms, decided again as it was asked for; one that cannot be any more is left out."""
+def changed(loan: Loan, shadow: Loan, change: Change, rules: Rules) -> Iterator[LoanEvent]:
+    """A change of terms, decided again as it was asked for; one that cannot be any more is left out. A restructuring
+    downgrades until performance is restored."""
     from domain.decisions.changes import CHANGES  # they are decided with hindsight themselves
 
+    if change.kind == "restructure" and loan.restructured_on is None:
+        change = replace(change, asked={**change.asked, "hardship": False})
     try:
         yield from CHANGES[change.kind](shadow, change, at_hour(change.on, NOON), rules)
     except Refused as refused:
@@ -304,11 +309,13 @@ def next_month_end(loan: Loan) -> date:
 
 
 def note_class(shadow: Loan, on: date, rules: Rules) -> None:
-    """NPA as at a day's end: it begins after 90 days, and ends when nothing is overdue."""
+    """NPA as at a day's end: it begins after 90 days or with a restructuring, and ends when nothing is overdue."""
     product = rules.product_of(shadow)
     oldest = shadow.oldest_unpaid(product.overdue_tolerance_paise)
     was = shadow.npa_since
-    if oldest is None:
+    if shadow.restructured_on is not None:
+        shadow.npa_since = was or on
+    elif oldest is None:
         shadow.npa_since = None
     elif was is None and on >= npa_from(oldest, product):
         shadow.npa_since = npa_from(oldest, product)

@@ -221,6 +221,23 @@ def test_a_payment_before_npa_that_is_taken_back_makes_npa_of_its_day(by: str) -
     assert principal[0] > 0, "principal first, once NPA"
 
 
+@pytest.mark.parametrize("accrual", ["schedule", "daily"])
+@pytest.mark.parametrize("by", ["instalment", "kind"])
+def test_money_learnt_late_goes_by_the_order_of_a_restructured_loans_class(by: str, accrual: str) -> None:
+    """NPA by a restructuring of 10 February; Rs. 3,000 of 15 March is learnt on its day, or on 20 April."""
+    lives: list[Lived] = []
+    for learnt in (date(2026, 3, 15), date(2026, 4, 20)):
+        life = a_life_of(terms_of(accrual), House(npa_order=PRINCIPAL_FIRST, by=by)).until(date(2026, 2, 10))
+        hardship = c.Restructure(command_id="C-1", effective_on=date(2026, 2, 10), reason="asked", instalments=30)
+        assert life.tell(life.now, hardship)
+        life.until(learnt)
+        assert life.tell(life.now, paid("P-1", 300_000, date(2026, 3, 15)))
+        check_whole(life.until(date(2026, 4, 20)))
+        assert life.loan.due_by_key["principal", 1].paid == 300_000, "principal first, as NPA"
+        lives.append(life)
+    same(*lives)
+
+
 # --- Two on one day ------------------------------------------------------------------------------------------
 
 
