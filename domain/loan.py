@@ -536,8 +536,9 @@ class Loan(BaseAggregate[str]):
         )
 
     def awaits_outcome(self) -> bool:
-        """A debit is out, unanswered and in time: neither success nor failure yet (servicing rule 34)."""
-        return any(not debit.overdue and not debit.withdrawn for debit in self.in_flight.values())
+        """A debit is out that may still succeed, unanswered in time or pending at the bank: neither success nor failure
+        yet (servicing rule 34)."""
+        return any((debit.pending or not debit.overdue) and not debit.withdrawn for debit in self.in_flight.values())
 
     def place(self, due: Due) -> tuple[Any, ...]:
         """Where a due stands in the order in which money settles: by its day and then its kind, or the reverse."""

@@ -343,7 +343,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "",
         _paise,
         0,
-        "Paise of a penal charge that is levied by command; 0: no amount is suggested.",
+        "Paise, once for each overdue instalment after the days of grace; 0: nothing.",
         "25",
     ),
     _S("charges.penal.gst_percent", "", _gst, "0.00", "GST on penal charges: there is none, by law.", "25"),

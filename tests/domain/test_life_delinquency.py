@@ -97,3 +97,9 @@ def test_a_late_no_counts_the_days_that_passed() -> None:
 def test_a_backdated_payment_takes_the_class_back() -> None:
     story = given(a_loan_in_arrears(dpd=40)).and_the_loan(classification="SMA-1")
     story.when(on("17 Mar"), payment("9,986", value="5 Mar")).and_the_loan(classification="standard", dpd=0)
+
+
+def test_a_bank_that_extends_its_time_starts_no_days_past_due_however_long_it_takes() -> None:
+    story = given(a_loan()).when(on("5 Feb 08:00"), debit_failed(code="98"))
+    story.when(on("20 Feb")).and_the_loan(dpd=0, bucket="current", classification="standard")
+    story.when(on("20 Feb 11:00"), debit_failed(code="04")).and_the_loan(dpd=15)
