@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from domain import commands as c
 from domain import snapshot
@@ -523,3 +530,8 @@ class Books(RuleBasedStateMachine):
 
 TestBooks = Books.TestCase
 TestBooks.settings = settings(max_examples=60, stateful_step_count=15)
+
+
+@pytest.mark.slow
+def test_long_lives_have_the_naive_books() -> None:
+    run_state_machine_as_test(Books, settings=settings(max_examples=80, stateful_step_count=25))
