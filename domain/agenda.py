@@ -21,7 +21,8 @@ from domain.decisions.standing import delinquency, instruct_refund
 from domain.events import LoanEvent, PerformanceRestored
 from domain.law.closing import papers_due_by
 from domain.law.debits import notice_hours, outside_peak
-from domain.loan import Loan, Row
+from domain.loan import Loan
+from domain.parts import Row
 from domain.product import Product
 
 

@@ -11,7 +11,8 @@ from datetime import date
 
 from domain.ensure import ensure
 from domain.events import Line
-from domain.loan import BY_CHARGE, Due, Key, Loan
+from domain.loan import Loan
+from domain.parts import BY_CHARGE, Due, Key
 
 
 def line_of(due: Due, paise: int) -> Line:

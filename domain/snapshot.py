@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from domain.loan import Change, Due, InFlight, Levied, Loan, Opportunity, Receipt, Row, Tranche, as_day
+from domain.loan import Loan
+from domain.parts import Change, Due, InFlight, Levied, Opportunity, Receipt, Row, Tranche, as_day
 
 SCHEMA = 6
 """Raise it whenever a field of `Loan` is added, renamed or means something else; a test compares the fields."""

@@ -13,7 +13,8 @@ from domain.decisions.rules import Rules
 from domain.decisions.standing import ARREARS, NPA, days_past_due, last_day_end, still_npa
 from domain.decisions.terms_change import accrued_interest, rate_on
 from domain.law.classification import asset_class
-from domain.loan import BY_CHARGE, Due, Loan, Row
+from domain.loan import Loan
+from domain.parts import BY_CHARGE, Due, Row
 from domain.product import band
 
 

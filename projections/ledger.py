@@ -17,7 +17,8 @@ from domain.decisions.debits import gst_in_fee
 from domain.decisions.rules import Rules
 from domain.ensure import ensure
 from domain.events import Line, LoanEvent
-from domain.loan import Levied, Loan
+from domain.loan import Loan
+from domain.parts import Levied
 from domain.views import unpaid
 from projections.base import Outgoing, Recorded, Row, Table, Write, booked_on
 

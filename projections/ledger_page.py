@@ -8,8 +8,9 @@ from typing import Any
 
 from domain import events as e
 from domain.events import LoanEvent
-from domain.loan import Due, Levied, Loan, Tranche
+from domain.loan import Loan
 from domain.money import format_rupees
+from domain.parts import Due, Levied, Tranche
 from projections.ledger import ACCOUNTS, BY_CODE, NO_POSTING, POSTINGS, post
 
 FEE = {"kind": "processing", "amount_paise": 2_000_00, "gst_paise": 360_00}

@@ -9,7 +9,8 @@ from domain.calendar import ist_day
 from domain.decisions.rules import Rules
 from domain.decisions.terms_change import rate_on
 from domain.law.classification import asset_class
-from domain.loan import Loan, as_day
+from domain.loan import Loan
+from domain.parts import as_day
 from domain.views import awaits_outcome, bucket_of, classified_because, unpaid
 from projections.base import Outgoing, Recorded, Row, Table, Write, booked_on
 

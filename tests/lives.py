@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any
@@ -80,10 +81,8 @@ def a_life(
         else:
             now = max(now, task.at)
             command = c.WakeUp(now=now)
-        try:
+        with suppress(Refused, Repeated):
             handle(loan, command, now, RULES)
-        except (Refused, Repeated):
-            pass
         events += loan.take_events()
     return events
 
@@ -287,6 +286,18 @@ def recovers(random: Random, loan: Loan, today: date, name: str) -> c.Command:
     )
 
 
+def writes_off(random: Random, loan: Loan, today: date, name: str) -> c.Command:
+    return c.WriteOff(command_id=name, reason="lost") if random.random() < 0.5 else pays(random, loan, today, name)
+
+
+def closes_a_case(random: Random, loan: Loan, today: date, name: str) -> c.Command:
+    return c.CloseCase(command_id=name, case_id=random.choice([*loan.open_cases, "none"]), outcome="done")
+
+
+def pauses(random: Random, loan: Loan, today: date, name: str) -> c.Command:
+    return c.PauseCollection(command_id=name, until=today + timedelta(days=5), reason="dispute")
+
+
 DOINGS: tuple[tuple[int, Callable[[Random, Loan, date, str], c.Command]], ...] = (
     (12, pays),
     (5, prepays),
@@ -302,15 +313,15 @@ DOINGS: tuple[tuple[int, Callable[[Random, Loan, date, str], c.Command]], ...] =
     (2, tells_standing),
     (2, changes_mandate),
     (2, recovers),
-    (1, lambda random, loan, today, name: c.WriteOff(command_id=name, reason="lost") if random.random() < 0.5 else pays(random, loan, today, name)),
+    (1, writes_off),
     (2, lambda random, loan, today, name: c.RefundExcess(command_id=name, reason="asked for")),
     (2, lambda random, loan, today, name: c.RetryPayout(command_id=name)),
     (1, lambda random, loan, today, name: c.RaiseGrievance(command_id=name, subject="the app")),
-    (2, lambda random, loan, today, name: c.CloseCase(command_id=name, case_id=random.choice([*loan.open_cases, "none"]), outcome="done")),
-    (1, lambda random, loan, today, name: c.PauseCollection(command_id=name, until=today + timedelta(days=5), reason="dispute")),
+    (2, closes_a_case),
+    (1, pauses),
     (2, lambda random, loan, today, name: c.QuotePreclosure(command_id=name)),
     (1, lambda random, loan, today, name: c.ReleasePapers(command_id=name)),
-    (1, lambda random, loan, today, name: c.UpdateBorrower(command_id=name, vaulted=("phone",), facts={"language": "hi"})),
+    (1, lambda random, loan, today, name: c.UpdateBorrower(command_id=name, vaulted=(), facts={"language": "hi"})),
 )  # fmt: skip
 """What people do, and how often; much of it is refused, as in life."""
 

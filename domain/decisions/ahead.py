@@ -8,7 +8,8 @@ from domain import snapshot
 from domain.calendar import day_start
 from domain.decisions.by_day import counts_days, follow_principal
 from domain.decisions.debits import fall_due
-from domain.loan import Loan, Row
+from domain.loan import Loan
+from domain.parts import Row
 
 
 def on_day(loan: Loan, day: date) -> Loan:

@@ -14,7 +14,8 @@ from fractions import Fraction
 
 from domain import events as e
 from domain.amortisation import rounded
-from domain.loan import Loan, Row, Tranche
+from domain.loan import Loan
+from domain.parts import Row, Tranche
 from domain.periods import Rates, Span, lay_out
 
 

@@ -13,7 +13,8 @@ from domain.decisions.rate_reset import reset_rate
 from domain.decisions.restructuring import grant_relief, restructure
 from domain.decisions.rules import Rules
 from domain.events import LoanEvent
-from domain.loan import Change, Loan
+from domain.loan import Loan
+from domain.parts import Change
 from domain.refusals import Refusal, Refused
 
 AGAIN = ""

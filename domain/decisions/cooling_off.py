@@ -18,7 +18,8 @@ from domain.decisions.downstream import withdraw
 from domain.decisions.rules import Rules, percent_of
 from domain.decisions.upkeep import live, once
 from domain.events import LoanEvent
-from domain.loan import Loan, Row
+from domain.loan import Loan
+from domain.parts import Row
 from domain.refusals import Refusal, Refused
 
 DAYS_OF_YEAR = 365

@@ -17,7 +17,8 @@ from domain.decisions.standing import ENDINGS, apply_excess, instruct_refund
 from domain.decisions.upkeep import shown
 from domain.events import LoanEvent
 from domain.failures import SOFT, Diagnosis
-from domain.loan import Loan, Row
+from domain.loan import Loan
+from domain.parts import Row
 from domain.policies.retry import GiveUp, Tried, next_attempt
 from domain.refusals import Refusal, Refused, Repeated
 from domain.terms import Terms

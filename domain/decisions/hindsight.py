@@ -24,8 +24,9 @@ from domain.decisions.rules import Rules
 from domain.decisions.standing import apply_excess, last_day_end, npa_from
 from domain.ensure import ensure
 from domain.events import LoanEvent
-from domain.loan import BY_CHARGE, Change, Levied, Loan, Receipt
-from domain.loan import Tranche as Part
+from domain.loan import Loan
+from domain.parts import BY_CHARGE, Change, Levied, Receipt
+from domain.parts import Tranche as Part
 from domain.refusals import Refused
 from domain.schedule import build_schedule
 from domain.terms import Terms, TermsError, Tranche

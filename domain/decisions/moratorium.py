@@ -7,7 +7,8 @@ from fractions import Fraction
 
 from domain.amortisation import flat_interest, rounded
 from domain.decisions import by_day
-from domain.loan import Loan, Row
+from domain.loan import Loan
+from domain.parts import Row
 from domain.periods import Rates, lay_out
 from domain.terms import ON_THE_FIRST_PRINCIPAL
 

@@ -20,7 +20,8 @@ from domain.decisions.terms_change import reamortise
 from domain.decisions.upkeep import shown
 from domain.events import LoanEvent
 from domain.failures import SOFT, Diagnosis
-from domain.loan import Loan, Receipt
+from domain.loan import Loan
+from domain.parts import Receipt
 from domain.refusals import Refusal, Refused, Repeated
 
 
@@ -125,9 +126,7 @@ def close_early(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rul
     yield short_of_quote(loan, command, rules)
 
 
-def received(
-    loan: Loan, command: c.ReceivePayment, lines: list[e.Line], choice: str = ""
-) -> e.PaymentReceived:
+def received(loan: Loan, command: c.ReceivePayment, lines: list[e.Line], choice: str = "") -> e.PaymentReceived:
     """The intent is the borrower's own word: what it comes to is decided again in hindsight."""
     return e.PaymentReceived(
         reference=command.reference,

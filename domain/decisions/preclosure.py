@@ -17,7 +17,8 @@ from domain.decisions.terms_change import accrued_interest
 from domain.decisions.upkeep import live, once, shown
 from domain.events import LoanEvent
 from domain.law.prepayment import prepayment_charge_barred
-from domain.loan import Loan, Row
+from domain.loan import Loan
+from domain.parts import Row
 from domain.refusals import Refusal, Refused
 
 

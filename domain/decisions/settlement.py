@@ -14,7 +14,8 @@ from domain.decisions.preclosure import quote_total
 from domain.decisions.rules import Rules
 from domain.decisions.upkeep import live, once
 from domain.events import LoanEvent
-from domain.loan import Loan, Row
+from domain.loan import Loan
+from domain.parts import Row
 from domain.refusals import Refusal, Refused
 
 

@@ -13,8 +13,8 @@ from domain.calendar import year_fraction
 from domain.decisions import by_day
 from domain.decisions.moratorium import interest_of_period, waits
 from domain.loan import Loan
-from domain.loan import Tranche as Part
 from domain.money import round_to_unit
+from domain.parts import Tranche as Part
 from domain.periods import Rates, Span
 from domain.refusals import Refusal, Refused
 from domain.schedule import build_schedule

@@ -47,7 +47,7 @@ def total(life: Lived) -> int:
 
 
 def test_a_days_end_costs_a_day() -> None:
-    """4,993 due on 5 February, paid on 15 February: unpaid at ten days' ends, 5 to 14. Rs. 49.93, due with the money."""
+    """4,993 due on 5 February, paid on 15 February: unpaid at ten days' ends. Rs. 49.93, due with the money."""
     life = a_loan().until(date(2026, 2, 15))
     life.tell(life.now, paid("P-1", EMI, date(2026, 2, 15)))
     assert penal(life) == [(date(2026, 2, 15), 4_993)]

@@ -20,7 +20,8 @@ from domain.decisions.terms_change import accrued_interest
 from domain.events import LoanEvent
 from domain.failures import FailureCodes
 from domain.life import handle
-from domain.loan import Loan, Row
+from domain.loan import Loan
+from domain.parts import Row
 from domain.product import Charge, Products
 from domain.refusals import Refused, Repeated
 from tests.domain.naive_life import House, NaiveLife
