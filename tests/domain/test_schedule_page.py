@@ -17,7 +17,7 @@ EXAMPLES: list[dict[str, Any]] = [json.loads(text) for text in re.findall(r"```j
 SETTINGS: list[str] = sorted(set(re.findall(r'`("[a-z_]+": [^`]*)`', PAGE)))
 
 
-@pytest.mark.parametrize("terms", EXAMPLES, ids=["usual", "given-rows"])
+@pytest.mark.parametrize("terms", EXAMPLES, ids=["usual", "given-rows", "closed-days"])
 def test_examples_are_schedules(terms: dict[str, Any]) -> None:
     assert build_schedule(Terms.parse(terms)).rows[-1].closing_paise == 0
 
