@@ -1,4 +1,4 @@
-"""The topics of contracts.md: names, keys, and which partition a loan lives in."""
+"""The topics: their names and keys, and which partition a loan lives in."""
 
 from __future__ import annotations
 

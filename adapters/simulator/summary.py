@@ -32,7 +32,7 @@ async def projections_caught_up(database: asyncpg.Connection, seconds: float = 1
 
 
 async def summarise(database: asyncpg.Connection, driver: Driver, books: Books, seconds: float) -> dict[str, Any]:
-    """The summary of contracts.md. Money in paise."""
+    """What a demo came to: the world's books, Qist's, and whether they agree. Money in paise."""
     house = await database.fetchrow(
         "SELECT sum(applied) AS applied, sum(repeated) AS repeated, sum(dead_lettered) AS dead_lettered,"
         " sum(position) AS events,"

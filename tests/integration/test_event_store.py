@@ -363,7 +363,7 @@ async def test_a_fenced_batch_leaves_no_personal_data(pool: asyncpg.Pool, log: P
 
 
 def test_no_event_holds_personal_data_the_vault_holds_all_of_it() -> None:
-    """The request of contracts.md: what names a person goes to the vault, what decides goes into the events."""
+    """A whole disbursal request: what names a person goes to the vault, what decides goes into the events."""
     personal = {
         "name": "Asha Rao",
         "phone": PHONE,
