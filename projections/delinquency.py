@@ -23,6 +23,7 @@ MOVES: frozenset[type[LoanEvent]] = frozenset(
         e.DebitAttempted,
         e.DebitSucceeded,
         e.DebitFailed,
+        e.DebitPending,
         e.DebitOutcomeOverdue,
         e.DebitWithdrawn,
         e.PaymentReceived,

@@ -22,7 +22,9 @@ from projections.dashboard import DAILY, DEBIT_OUTCOMES, DEBITS, METRICS, Dashbo
 from projections.delinquency import MOVES
 from projections.registry import ALL, BY_NAME
 from streams.read_models import Memory, definition
+from tests.examples import a_house, a_loan
 from tests.lives import PRODUCTS, RULES, a_life, the_loan
+from tests.stories import debit_failed, on
 
 
 def recorded(life: Iterable[LoanEvent]) -> list[Recorded]:
@@ -70,6 +72,15 @@ def test_an_event_that_is_not_among_the_moves_leaves_the_delinquency_row_as_it_w
         loan.evolve(one.event)
         if booked and type(one.event) not in MOVES:
             assert delinquency.row_of(one, loan, RULES) == before
+
+
+def test_a_bank_that_asks_for_more_time_after_none_was_left_makes_the_row_wait_again() -> None:
+    story = a_loan(rules=a_house(debits={"outcome_within_hours": 6}))
+    story.when(on("5 Feb 14:00")).when(on("5 Feb 15:00"), debit_failed(code="98"))
+    assert isinstance(story.events[-1], e.DebitPending)
+    log = recorded(story.events)
+    (row,) = folded(BY_NAME["delinquency"](RULES), log, [len(log) - 1]).of(delinquency.LOANS).values()
+    assert named(delinquency.LOANS, row)["awaiting_outcome"] is True
 
 
 @settings(max_examples=40, deadline=None)
