@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar, cast
 
 import orjson
@@ -15,13 +15,14 @@ import orjson
 from adapters.cli.arguments import FileOrStdin, read_bytes
 from adapters.cli.running import ANSWER_IS_NO, WRONG_USAGE, settings_or_exit
 from adapters.house import load_rules
-from domain.law.kfs import Benchmark, LenderFacts, contingent_charges_of, key_facts
+from domain.law.kfs import Benchmark, CoLending, LenderFacts, contingent_charges_of, key_facts
 from domain.product import Product
 from domain.schedule import build_schedule
 from domain.terms import Terms, TermsError
 
-Facts = TypeVar("Facts", LenderFacts, Benchmark)
-FALLBACK: dict[str, Any] = {"str": "", "bool": False}
+Facts = TypeVar("Facts", LenderFacts, Benchmark, CoLending)
+LEFT_EMPTY: dict[str, Any] = {"str": "", "bool": False, "int": 0, "Decimal": Decimal(0)}
+"""Type of a fact -> what stands for it until the lender says it."""
 
 
 def statement(file: FileOrStdin = "-", /) -> int:
@@ -29,8 +30,9 @@ def statement(file: FileOrStdin = "-", /) -> int:
 
     The file is a disbursal request (loan_id, product, terms). What only the lender knows stands in its `key_facts`:
     `lender` (name, recovery_clause, grievance_clause, grievance_officer, grievance_phone, grievance_email,
-    may_be_transferred), `benchmark` of a floating rate, `stages_clause` of a loan paid out in stages, `given_on`,
-    `third_party_fees` (kinds of fee that go through the lender). `missing` in the answer names what is not there yet.
+    may_be_transferred, recovery_agents, co_lending), `benchmark` of a floating rate, `stages_clause` of a loan paid
+    out in stages, `given_on`, `third_party_fees` (kinds of fee that go through the lender). `missing` in the answer
+    names what is not there yet.
 
     Parameters
     ----------
@@ -58,9 +60,13 @@ def of_request(asked: object) -> dict[str, Any]:
     terms = Terms.parse(_object(request.get("terms"), "/terms"), product.terms)
     told = _object(request.get("key_facts") or {}, "/key_facts")
     missing: list[str] = []
-    lender = _facts(LenderFacts, {"name": product.lender_name, **_object(told.get("lender") or {}, "/lender")}, missing)
-    known = told.get("benchmark")
-    benchmark = _facts(Benchmark, _object(known, "/key_facts/benchmark"), missing) if known else None
+    lender_says = {"name": product.lender_name, **_object(told.get("lender") or {}, "/key_facts/lender")}
+    if shared := lender_says.get("co_lending"):
+        place = "/key_facts/lender/co_lending"
+        lender_says["co_lending"] = _facts(CoLending, _object(shared, place), place, missing)
+    lender = _facts(LenderFacts, lender_says, "/key_facts/lender", missing)
+    known, at = told.get("benchmark"), "/key_facts/benchmark"
+    benchmark = _facts(Benchmark, _object(known, at), at, missing) if known else None
     if terms.rate_type == "floating" and benchmark is None:
         missing.append("benchmark")
         benchmark = Benchmark(
@@ -113,20 +119,30 @@ def _day(value: object, default: date) -> date:
         raise TermsError("/key_facts/given_on", f"must be a date YYYY-MM-DD, not {value!r}") from None
 
 
-def _facts(kind: type[Facts], given: Mapping[str, Any], missing: list[str]) -> Facts:
+def _facts(kind: type[Facts], given: Mapping[str, Any], at: str, missing: list[str]) -> Facts:
     """A record of what the lender says; a name that is not there is left empty and told in `missing`."""
+    names = [field.name for field in fields(kind)]
+    if strange := [name for name in given if name not in names]:
+        raise TermsError(f"{at}/{strange[0]}", f"is none of {', '.join(names)}")
     values: dict[str, Any] = {}
     for field in fields(kind):
         value = given.get(field.name)
         if value is None or value == "":
             if field.default is MISSING:
                 missing.append(field.name)
-                values[field.name] = FALLBACK.get(str(field.type), Decimal(0) if field.type == "Decimal" else 0)
+                values[field.name] = LEFT_EMPTY[str(field.type)]
         elif field.type == "Decimal":
-            values[field.name] = Decimal(str(value))
+            values[field.name] = _percent(value, f"{at}/{field.name}")
         else:
             values[field.name] = tuple(value) if isinstance(value, list) else value
     return kind(**values)
+
+
+def _percent(value: object, at: str) -> Decimal:
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        raise TermsError(at, f"must be a percentage such as 6.50, not {value!r}") from None
 
 
 def _complain(message: str, status: int) -> int:

@@ -51,6 +51,14 @@ def test_the_regulators_illustration_comes_out_to_the_printed_figures(
     assert "recovery_clause" in told["missing"]
 
 
+def test_a_co_lending_is_told_with_its_shares(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    shares = {"originator": "A Lender", "originator_percent": "20", "partner": "A Bank", "partner_percent": "80"}
+    request = {**RBI, "key_facts": {"lender": {"co_lending": {**shares, "blended_rate_percent": "14.40"}}}}
+    assert statement(asked(tmp_path, request)) == 0
+    told = json.loads(capsysbinary.readouterr().out)["part_2"]["5_co_lending"]
+    assert told == {**shares, "blended_rate_percent": "14.40"}
+
+
 def test_a_charge_by_the_day_is_listed_as_what_it_is(
     tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
@@ -67,6 +75,8 @@ def test_a_charge_by_the_day_is_listed_as_what_it_is(
         ({"product": "personal-loan"}, "/terms"),
         ({**RBI, "terms": {**RBI["terms"], "instalments": 0}}, "/instalments"),
         ({**RBI, "key_facts": {"given_on": "soon"}}, "/key_facts/given_on"),
+        ({**RBI, "key_facts": {"lender": {"nme": "A Lender"}}}, "/key_facts/lender/nme"),
+        ({**RBI, "key_facts": {"benchmark": {"rate_percent": "low"}}}, "/key_facts/benchmark/rate_percent"),
     ],
 )
 def test_what_is_wrong_is_named(
