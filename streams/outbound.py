@@ -110,14 +110,8 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
             token="account_token",
         ),
     ),
-    e.RefundInstructed.TOPIC: (
-        Consequence(
-            PAYOUT_INSTRUCTIONS,
-            "servicing.refund-instruction.v1",
-            fields("instruction_id", "amount_paise", "reason", "account_token", instructed_at="timestamp"),
-            token="account_token",
-        ),
-    ),
+    e.Disbursed.TOPIC: (notice("disbursed", "net_paise", "value_on"),),
+    e.DebitNotified.TOPIC: (notice("debit-ahead", "number", "amount_paise", "debit_at", "rail"),),
     e.DebitAttempted.TOPIC: (
         Consequence(
             DEBIT_INSTRUCTIONS,
@@ -137,6 +131,8 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
             ),
         ),
     ),
+    e.DebitSucceeded.TOPIC: (notice("debit-succeeded", "number", "amount_paise", "value_on"),),
+    e.DebitFailed.TOPIC: (notice("debit-failed", "number", "amount_paise", "failure_class", "action", "meaning"),),
     e.DebitWithdrawn.TOPIC: (
         Consequence(
             DEBIT_INSTRUCTIONS,
@@ -151,13 +147,6 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
             fields("instruction_id", "mandate_id", "umrn", "rail", "reason", instructed_at="timestamp"),
         ),
     ),
-    e.BorrowerErased.TOPIC: (
-        Consequence(BORROWER_LOANS, "servicing.borrower-erased.v1", fields("borrower_id"), key="borrower_id"),
-    ),
-    e.Disbursed.TOPIC: (notice("disbursed", "net_paise", "value_on"),),
-    e.DebitNotified.TOPIC: (notice("debit-ahead", "number", "amount_paise", "debit_at", "rail"),),
-    e.DebitSucceeded.TOPIC: (notice("debit-succeeded", "number", "amount_paise", "value_on"),),
-    e.DebitFailed.TOPIC: (notice("debit-failed", "number", "amount_paise", "failure_class", "action", "meaning"),),
     e.PaymentReceived.TOPIC: (notice("payment-received", "reference", "amount_paise", "value_on"),),
     e.ReceiptReversed.TOPIC: (notice("receipt-reversed", "reference", "amount_paise", "value_on"),),
     e.ChargeLevied.TOPIC: (notice("charge-levied", "kind", "amount_paise", "gst_paise", "reason"),),
@@ -218,6 +207,9 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
     e.GrievanceEscalated.TOPIC: (case("escalated", "answer_by", kind="grievance", case_id="grievance_id"),),
     e.CompensationOwed.TOPIC: (notice("compensation-owed", "kind", "reference", "days", "paise", "on"),),
     e.PapersReleased.TOPIC: (notice("papers-released", "on"),),
+    e.BorrowerErased.TOPIC: (
+        Consequence(BORROWER_LOANS, "servicing.borrower-erased.v1", fields("borrower_id"), key="borrower_id"),
+    ),
     e.PreclosureQuoted.TOPIC: (notice("preclosure-quoted", "quote_id", "total_paise", "valid_until", "parts"),),
     e.SettlementAgreed.TOPIC: (notice("settlement-agreed", "amount_paise", "pay_by", "outstanding_paise"),),
     e.SettlementLapsed.TOPIC: (notice("settlement-lapsed", "pay_by", "received_paise"),),
@@ -227,6 +219,14 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
     ),
     e.CancellationLapsed.TOPIC: (notice("cancellation-lapsed", "pay_by"),),
     e.RefundOwed.TOPIC: (notice("refund-owed", "paise", "reason"),),
+    e.RefundInstructed.TOPIC: (
+        Consequence(
+            PAYOUT_INSTRUCTIONS,
+            "servicing.refund-instruction.v1",
+            fields("instruction_id", "amount_paise", "reason", "account_token", instructed_at="timestamp"),
+            token="account_token",
+        ),
+    ),
     e.Closed.TOPIC: (notice("closed", "on", "kind", "refund_paise"),),
 }
 """Event -> what else is told because of it."""
