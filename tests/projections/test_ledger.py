@@ -34,7 +34,6 @@ from projections.ledger import (
     WAIVERS,
     WRITTEN_OFF,
     balances_by_state,
-    journal_of,
     post,
 )
 from projections.ledger_page import EXAMPLES, an_example_loan
@@ -213,9 +212,11 @@ def owed_without_money(life: list[LoanEvent]) -> int:
 
 def totals(life: list[LoanEvent]) -> Counter[int]:
     balances: Counter[int] = Counter()
-    for _, entries in journal_of(life[0].originator_id, life):
-        for account, paise in entries.items():
+    loan = Loan.shell(life[0].originator_id)
+    for event in life:
+        for account, paise in post(event, loan).items():
             balances[account] += paise
+        loan.evolve(event)
     return balances
 
 
