@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from operator import attrgetter
 
 from domain.calendar import add_months, at_hour, day_end, day_start, ist_day, last_of_month, shift_for_holidays
-from domain.decisions import cooling_off, duties, penal, settlement
+from domain.decisions import changes, cooling_off, duties, penal, settlement
 from domain.decisions.debits import amount_to_ask, attempt_debit, fall_due, notify_debit, outcome_overdue, row_of
 from domain.decisions.disbursal import instruct_payout, tranche_not_out, without_tranche
 from domain.decisions.hindsight import recast
@@ -52,6 +52,7 @@ def tasks(loan: Loan, rules: Rules) -> Iterator[Task]:
         yield from payouts(loan)
     if loan.stage == "active":
         yield from instalments(loan, product, rules)
+        yield from agreed_changes(loan, rules)
         yield from debits(loan, product)
         yield from unanswered(loan, product)
         yield from lapses(loan, rules)  # before the classes of that day: what lapses is owed otherwise
@@ -106,6 +107,14 @@ def instalments(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:
         if at < day_start(row.due_on) and loan.excess_paise < row.total:
             attempt = loan.attempts.get(row.number, 0) + 1
             yield Task(at, "notice", lambda: notify_debit(loan, row, due_at, attempt))
+
+
+def agreed_changes(loan: Loan, rules: Rules) -> Iterator[Task]:
+    """New terms whose day comes, after the instalment of that day."""
+    if loan.agreed_changes:
+        agreed = loan.agreed_changes[0]
+        at = max(day_start(date.fromisoformat(agreed["effective_on"])), loan.known_at)
+        yield Task(at, "agreed-change", lambda: changes.begin(loan, agreed, at, rules))
 
 
 def may_debit(loan: Loan, product: Product) -> bool:

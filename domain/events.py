@@ -449,6 +449,35 @@ class ChargeWaived(LoanEvent):
 # --- Changes -------------------------------------------------------------------------------------------------
 
 
+@stored_as("loan.change-agreed.v1")
+class ChangeAgreed(LoanEvent):
+    """New terms were agreed on for a later day: they are decided on that day, on the loan as it stands then."""
+
+    kind: str
+    """`restructure`, `relief` or `rate-reset`."""
+    effective_on: str
+    asked: dict[str, Any]
+    """The command's fields, days as `YYYY-MM-DD`."""
+    instalment_paise: int
+    """As it would be, were nothing to happen until then but time."""
+    instalments: int
+    """Instalments after that day, as it would be."""
+    reason: str
+    command_id: str = ""
+    offered: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """Of a rate reset: what the borrower can choose until then (as in `RateReset`)."""
+
+
+@stored_as("loan.agreed-change-came.v1")
+class AgreedChangeCame(LoanEvent):
+    """The day of an agreed change: it is decided now, or is not possible any more."""
+
+    kind: str
+    effective_on: str
+    not_possible: str = ""
+    """Why not; empty when it is."""
+
+
 @stored_as("loan.restructured.v1")
 class Restructured(LoanEvent):
     """New terms were agreed; the `EmiScheduled` that follows has the new rows."""

@@ -99,9 +99,6 @@ def scheduled(loan: LoanState, event: e.EmiScheduled) -> None:
     effective_on = date.fromisoformat(event.effective_on)
     if event.reason == "interest-by-day":
         return
-    later = effective_on > ist_day(event.timestamp)
-    if later and not loan.held_paise and not loan.counts_apart(event.terms):
-        return  # the days until then go on as they were
     if loan.disbursed_on is not None and loan.rows[loan.due_rows].due_on > effective_on:
         loan.accrual_from = effective_on
         loan.accrual_carried, loan.accrual_exact = event.accrued_paise, event.accrued_exact
@@ -228,6 +225,21 @@ def charge_waived(loan: LoanState, event: e.ChargeWaived) -> None:
         loan.levied[event.charge_id].waived += event.paise
     loan.ask_no_more_than_is_owed()
     loan.done(event.command_id)
+
+
+def change_agreed(loan: LoanState, event: e.ChangeAgreed) -> None:
+    loan.agreed_changes.append({"kind": event.kind, "effective_on": event.effective_on, "asked": event.asked})
+    loan.agreed_changes.sort(key=lambda agreed: agreed["effective_on"])
+    loan.done(event.command_id)
+
+
+def agreed_change_came(loan: LoanState, event: e.AgreedChangeCame) -> None:
+    came = next(
+        index
+        for index, agreed in enumerate(loan.agreed_changes)
+        if (agreed["kind"], agreed["effective_on"]) == (event.kind, event.effective_on)
+    )
+    del loan.agreed_changes[came]
 
 
 def restructured(loan: LoanState, event: e.Restructured) -> None:
@@ -545,6 +557,8 @@ EVOLVE: dict[type[LoanEvent], Callable[[LoanState, Any], None]] = {
     e.ReceiptReversed: receipt_reversed,
     e.ChargeLevied: charge_levied,
     e.ChargeWaived: charge_waived,
+    e.ChangeAgreed: change_agreed,
+    e.AgreedChangeCame: agreed_change_came,
     e.Restructured: restructured,
     e.PrincipalPrepaid: prepaid,
     e.CollectionPaused: paused,

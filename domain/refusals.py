@@ -45,7 +45,6 @@ class Refusal(StrEnum):
     nothing_to_change = "nothing_to_change"
     instalment_below_interest = "instalment_below_interest"
     effective_date_not_ahead = "effective_date_not_ahead"
-    effective_date_after_an_instalment = "effective_date_after_an_instalment"
     # changes and the end
     scheme_unknown = "scheme_unknown"
     holiday_asks_for_nothing = "holiday_asks_for_nothing"
@@ -98,9 +97,6 @@ EXPLAINED: dict[Refusal, str] = {
     Refusal.nothing_to_change: "Name what changes: instalments, instalment, rate, due days, moratorium, arrears.",
     Refusal.instalment_below_interest: "The instalment would not cover the interest (no negative amortisation).",
     Refusal.effective_date_not_ahead: "A change takes effect today or later.",
-    Refusal.effective_date_after_an_instalment: (
-        "Where interest runs by the day, a change takes effect before the next instalment; ask again once it is due."
-    ),
     Refusal.scheme_unknown: "The product names no such resolution scheme.",
     Refusal.holiday_asks_for_nothing: "A payment holiday asks for nothing: capitalise its interest, or accrue it.",
     Refusal.relief_leaves_no_instalment: "Relief leaves no instalment to repay in: grant fewer, or extend the tenure.",

@@ -10,7 +10,7 @@ import orjson
 from domain.loan import Loan
 from domain.parts import Change, Due, InFlight, Levied, Opportunity, Receipt, Row, Tranche, as_day
 
-SCHEMA = 6
+SCHEMA = 7
 """Raise it whenever a field of `Loan` is added, renamed or means something else; a test compares the fields."""
 
 PLAIN = (
@@ -21,7 +21,8 @@ PLAIN = (
     "refunds",
     "written_off_paise", "outcomes", "classification", "bucket", "threshold", "charges", "cases", "quote", "closing",
     "refund_attempts", "waterfall_by", "usual_order", "npa_order", "shown_charges", "base_terms", "first_number",
-    "held_paise", "capitalised_paise", "prepaid_paise", "borrower_npa", "restructured_paise", "settlement",
+    "agreed_changes", "held_paise", "capitalised_paise", "prepaid_paise", "borrower_npa", "restructured_paise",
+    "settlement",
     "cancelling",
     "accrued_booked", "provision_paise", "open_cases", "grievances", "compensated",
     "rail_attempts",

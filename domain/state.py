@@ -107,6 +107,7 @@ class LoanState(BaseAggregate[str]):
         loan.prepaid_paise = 0
         loan.principal_repaid = []
         loan.changes = []
+        loan.agreed_changes = []
         loan.levied = {}
         loan.penal_upto = None
         loan.npa_since = None
@@ -231,6 +232,8 @@ class LoanState(BaseAggregate[str]):
     principal_repaid: list[tuple[date, int]]
     """Where interest runs by the day: principal repaid, by the day from which it counts."""
     changes: list[Change]
+    agreed_changes: list[dict[str, Any]]
+    """Changes to come: `kind`, `effective_on`, `asked`, by their day."""
     levied: dict[str, Levied]
     penal_upto: date | None
     """Penal charges by the day are levied up to this day's end."""
@@ -445,13 +448,6 @@ class LoanState(BaseAggregate[str]):
         if self.last_value_on is None or day > self.last_value_on:
             self.last_value_on = day
         self.ask_no_more_than_is_owed()
-
-    @staticmethod
-    def counts_apart(terms: dict[str, Any]) -> bool:
-        """Whether days before new rows begin are counted once and for all when those are made: where interest waits,
-        or runs by the day."""
-        waits = terms["moratorium_instalments"] and terms["moratorium_interest"] != "pay"
-        return bool(waits) or terms.get("interest_accrual") == "daily"
 
     def answered(self, instruction_id: str, number: int, attempt: int, outcome: str) -> None:
         self.in_flight.pop(instruction_id, None)

@@ -9,6 +9,7 @@ from domain.allocation import paid_days
 from domain.calendar import ist_day
 from domain.decisions import penal
 from domain.decisions.ahead import rows_on
+from domain.decisions.changes import rows_as_agreed
 from domain.decisions.rules import Rules
 from domain.decisions.standing import ARREARS, NPA, days_past_due, last_day_end, still_npa
 from domain.decisions.terms_change import accrued_interest, rate_on
@@ -121,19 +122,28 @@ def loan_summary(loan: Loan, as_of: datetime, rules: Rules) -> dict[str, Any]:
     }
 
 
-def schedule_rows(loan: Loan, on: date | None = None) -> list[dict[str, Any]]:
+def schedule_rows(loan: Loan, on: date | None = None, rules: Rules | None = None) -> list[dict[str, Any]]:
     """The `schedule` of contracts.md: each row with what is paid of it, and on which value date it was paid in full.
 
-    `on`: the rows to come as they stand on that day (`rows_on`); None: as they were last recorded.
+    `on`: the rows to come as they stand on that day (`rows_on`), with `rules` as they will be by the changes that are
+    agreed on for later; without: as they were last recorded.
 
     A charge is shown with the row in whose time it fell due: from its due date until the next one.
     """
     days = paid_days(loan)
-    charges = charges_by_row(loan)
+    rows = rows_shown(loan, on, rules)
+    charges = charges_by_row(loan, rows)
     return [
         {**row.dump(), **paid_of(loan, row, days), "charges_paid_paise": paid_fee(loan, row) + charges[index]}
-        for index, row in enumerate(rows_on(loan, on) if on else loan.rows)
+        for index, row in enumerate(rows)
     ]
+
+
+def rows_shown(loan: Loan, on: date | None, rules: Rules | None) -> list[Row]:
+    """Which rows a schedule shows."""
+    if loan.agreed_changes and on is not None and rules is not None and loan.stage == "active":
+        return rows_as_agreed(loan, rules)
+    return loan.rows if on is None else rows_on(loan, on)
 
 
 def paid_of(loan: Loan, row: Row, days: dict[tuple[str, int | str], date]) -> dict[str, Any]:
@@ -154,11 +164,11 @@ def paid_fee(loan: Loan, row: Row) -> int:
     return due.paid if due else 0
 
 
-def charges_by_row(loan: Loan) -> list[int]:
+def charges_by_row(loan: Loan, rows: list[Row]) -> list[int]:
     """Paid charges, by the index of the row in whose time they fell due."""
-    paid = [0] * max(1, len(loan.rows))
+    paid = [0] * max(1, len(rows))
     for due in loan.dues:
         if due.kind in BY_CHARGE and due.paid:
-            begun = sum(row.due_on <= due.due_on for row in loan.rows)
+            begun = sum(row.due_on <= due.due_on for row in rows)
             paid[max(0, begun - 1)] += due.paid
     return paid

@@ -7,7 +7,7 @@ edited, corrections are new entries (servicing rule 13). Interest and fees becom
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -379,6 +379,8 @@ NO_POSTING: dict[type[LoanEvent], str] = {
     e.DebitWithdrawn: "moves no money",
     e.MandateCancelInstructed: "asked for, not done",
     e.ReliefGranted: "a plan; its rows are posted when they fall due",
+    e.ChangeAgreed: "a plan",
+    e.AgreedChangeCame: "moves no money; the change is an event of its own",
     e.RateReset: "a plan; its rows are posted when they fall due",
     e.BorrowerStandingChanged: "moves no money; the class that follows is an event of its own",
     e.PerformanceRestored: "moves no money; the class that follows is an event of its own",
@@ -438,16 +440,6 @@ def balances_by_state(loan: Loan) -> Entries:
         EXCESS: -loan.excess_paise,
         REFUNDS_PAYABLE: sent_back - loan.refund_due_paise,
     }
-
-
-def journal_of(loan_id: str, events: Iterable[LoanEvent]) -> Iterator[tuple[LoanEvent, Entries]]:
-    """A whole life's entries, in order, by replaying it."""
-    loan = Loan.shell(loan_id)
-    for event in events:
-        entries = post(event, loan)
-        if entries:
-            yield event, entries
-        loan.evolve(event)
 
 
 # --- Tables --------------------------------------------------------------------------------------------------

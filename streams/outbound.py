@@ -150,6 +150,9 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
     e.PaymentReceived.TOPIC: (notice("payment-received", "reference", "amount_paise", "value_on"),),
     e.ReceiptReversed.TOPIC: (notice("receipt-reversed", "reference", "amount_paise", "value_on"),),
     e.ChargeLevied.TOPIC: (notice("charge-levied", "kind", "amount_paise", "gst_paise", "reason"),),
+    e.ChangeAgreed.TOPIC: (
+        notice("change-agreed", "kind", "effective_on", "instalment_paise", "instalments", "reason", "offered"),
+    ),
     e.Restructured.TOPIC: (notice("restructured", "effective_on", "changes"),),
     e.ReliefGranted.TOPIC: (notice("relief-granted", "effective_on", "kind", "instalments", "interest", "reason"),),
     e.RateReset.TOPIC: (

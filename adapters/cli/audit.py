@@ -93,7 +93,7 @@ async def _replay(settings: Settings, loan_id: str, at: datetime | None, *, json
         as_of = at or max(clock.now(), loan.known_at)
     finally:
         await pool.close()
-    summary, rows = loan_summary(loan, as_of, load_rules()), schedule_rows(loan, ist_day(as_of))
+    summary, rows = loan_summary(loan, as_of, load_rules()), schedule_rows(loan, ist_day(as_of), load_rules())
     if json:
         print(jsonlib.dumps({"loan": summary, "schedule": rows, "events": len(events)}))
     else:

@@ -126,7 +126,7 @@ async def show_loan(request: Request, desk: AtDesk, loan_id: LoanId) -> Response
 
 
 def around(loan: Loan, now: Any, rules: Rules) -> dict[str, Any]:
-    """The summary of contracts.md, with what a person asks next."""
+    """A loan's summary (`loan_summary`), with what a person asks next."""
     chances = [chance.at for chance in loan.opportunities.values() if chance.at]
     return {
         **loan_summary(loan, now, rules),
@@ -176,7 +176,7 @@ async def show_schedule(
         "schedule_version": loan.schedule_version,
         "instalment_paise": loan.instalment_paise,
         "apr_percent": loan.apr_percent,
-        "rows": schedule_rows(loan, today if version is None else None),
+        "rows": schedule_rows(loan, today if version is None else None, desk.rules),
         "versions": versions,
     }
     return json(body, headers={"ETag": tag})

@@ -88,7 +88,7 @@ async def loan(desk: AtDesk, loan_id: str) -> Response:
         "loan.html",
         here="/loans",
         loan=around(found, now, desk.rules),
-        rows=schedule_rows(found, ist_day(now)),
+        rows=schedule_rows(found, ist_day(now), desk.rules),
         events=await events_of(desk, loan_id, 0, EVENTS_ON_A_PAGE, newest_first=True),
         balances=await balances_of(desk, loan_id),
         tones=TONES,

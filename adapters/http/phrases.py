@@ -67,6 +67,11 @@ PHRASES: dict[str, Callable[[Fields], str]] = {
     e.ReceiptReversed.TOPIC: lambda f: f"{rupees(f['amount_paise'])} taken back ({f['source']})",
     e.ChargeLevied.TOPIC: lambda f: f"Charge: {f['kind']}, {rupees(f['amount_paise'] + f['gst_paise'])}",
     e.ChargeWaived.TOPIC: lambda f: f"{rupees(f['paise'])} of charges waived",
+    e.ChangeAgreed.TOPIC: lambda f: f"Agreed for {f['effective_on']}: {f['kind']}",
+    e.AgreedChangeCame.TOPIC: lambda f: (
+        f"The day of an agreed {f['kind']}"
+        + (" came" if not f["not_possible"] else f" came in vain: {f['not_possible']}")
+    ),
     e.Restructured.TOPIC: lambda f: f"Restructured from {f['effective_on']}",
     e.ReliefGranted.TOPIC: lambda f: f"Relief ({f['kind']}) for {f['instalments']} instalments",
     e.RateReset.TOPIC: lambda f: f"Rate reset: {f['previous_rate_percent']} % to {f['annual_rate_percent']} %",

@@ -37,7 +37,6 @@ STATUS_OF: dict[Refusal, int] = {
     Refusal.terms_invalid: 422,
     Refusal.amount_must_be_positive: 422,
     Refusal.effective_date_not_ahead: 422,
-    Refusal.effective_date_after_an_instalment: 409,
     Refusal.receipt_unknown: 404,
     Refusal.charge_unknown: 404,
     Refusal.mandate_unknown: 404,

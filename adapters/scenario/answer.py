@@ -1,4 +1,4 @@
-"""Where a life led, as contracts.md has it: the loan, its schedule, its books, and all that was asked and told."""
+"""Where a life led, as docs/scenarios.md has it: the loan, its schedule, its books, and all that was asked and told."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def answer(scenario: Scenario, life: Life, rules: Rules) -> dict[str, Any]:
     """The whole answer. `loan` and `preclosure` are null, the lists empty, when the disbursal was refused."""
     at, loan, rules = scenario.ends_at, life.loan, rules_for(scenario, rules)
     summary, rows = (
-        (loan_summary(loan, at, rules), schedule_rows(loan, scenario.until)) if loan is not None else (None, [])
+        (loan_summary(loan, at, rules), schedule_rows(loan, scenario.until, rules)) if loan is not None else (None, [])
     )
     folded, ledger = fold(life.events)
     if loan is not None:
-        same = loan_summary(folded, at, rules) == summary and schedule_rows(folded, scenario.until) == rows
+        same = loan_summary(folded, at, rules) == summary and schedule_rows(folded, scenario.until, rules) == rows
         ensure(same, "a life folded from its stored events is the life that was lived", loan=loan.id)
     return {
         "loan": summary,

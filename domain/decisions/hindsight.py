@@ -270,12 +270,12 @@ def received(shadow: Loan, key: str, receipt: Receipt, day: date, rules: Rules) 
 def changed(loan: Loan, shadow: Loan, change: Change, rules: Rules) -> Iterator[LoanEvent]:
     """A change of terms, decided again as it was asked for; one that cannot be any more is left out. A restructuring
     downgrades until performance is restored."""
-    from domain.decisions.changes import CHANGES  # they are decided with hindsight themselves
+    from domain.decisions.changes import again  # they are decided with hindsight themselves
 
     if change.kind == "restructure" and loan.restructured_on is None:
         change = replace(change, asked={**change.asked, "hardship": False})
     try:
-        yield from CHANGES[change.kind](shadow, change, at_hour(change.on, NOON), rules)
+        yield from again(shadow, change, at_hour(change.on, NOON), rules)
     except Refused as refused:
         if change.kind == "refund":
             raise DoesNotFold(refused.sentence()) from refused

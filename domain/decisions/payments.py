@@ -166,7 +166,6 @@ def prepay(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -
         try:
             schedule = reamortise(
                 loan,
-                loan,
                 effective_on=command.value_on,
                 principal=possible - ahead,
                 reason="part-prepayment",

@@ -7,14 +7,13 @@ longer tenor or both, or a switch to fixed; a longer tenor must not lead to nega
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from domain import commands as c
 from domain import events as e
-from domain.calendar import ist_day
+from domain.decisions.agreed import agree, is_for_later
 from domain.decisions.downstream import follow
-from domain.decisions.restructuring import loan_on
 from domain.decisions.rules import Rules
 from domain.decisions.terms_change import rate_on, reamortise
 from domain.decisions.upkeep import live, once
@@ -34,11 +33,14 @@ def reset_rate(loan: Loan, command: c.ResetRate, now: datetime, rules: Rules) ->
     option = command.option or product.reset_option
     if option == "switch_to_fixed" and switches(loan) >= product.reset_fixed_switches:
         raise Refused(Refusal.no_switch_left, "/option", allowed=product.reset_fixed_switches)
-    ahead = loan_on(loan, command.effective_on, now)
+    if is_for_later(loan, command.effective_on, now):
+        yield from agree(loan, "rate-reset", reset_rate, command, rules)
+        return
+    if loan.next_row is None:
+        raise Refused(Refusal.nothing_to_change, "/effective_on", instalments_left=0)
     previous = rate_on(loan.agreed, command.effective_on)
-    today = ist_day(now)
-    offered = offers(loan, ahead, command, product, today)
-    schedule = rows_for(loan, ahead, command, option, product, today)
+    offered = offers(loan, command, product)
+    schedule = rows_for(loan, command, option, product)
     yield e.RateReset(
         effective_on=command.effective_on.isoformat(),
         previous_rate_percent=format(previous, "f"),
@@ -63,24 +65,23 @@ def switches(loan: Loan) -> int:
     return sum(change.kind == "rate-reset" and change.asked["option"] == "switch_to_fixed" for change in loan.changes)
 
 
-def offers(loan: Loan, ahead: Loan, command: c.ResetRate, product: Product, today: date) -> list[dict[str, Any]]:
+def offers(loan: Loan, command: c.ResetRate, product: Product) -> list[dict[str, Any]]:
     """Every option with what it comes to; one that cannot be (the instalment would not cover the interest) says why.
     What a fixed rate or a prepayment comes to is the borrower's to ask.
     """
     told: list[dict[str, Any]] = []
     for option in ("longer_tenure", "higher_emi"):
         try:
-            schedule = rows_for(loan, ahead, command, option, product, today, as_offer=True)
+            schedule = rows_for(loan, command, option, product, as_offer=True)
         except Refused as refused:
             told.append({"option": option, "not_possible": refused.sentence()})
             continue
-        rows = schedule.rows[ahead.due_rows - loan.due_rows :]
         told.append(
             {
                 "option": option,
-                "instalments": len(rows),
+                "instalments": len(schedule.rows),
                 "instalment_paise": schedule.instalment_paise,
-                "total_interest_paise": sum(row["interest_paise"] for row in rows),
+                "total_interest_paise": sum(row["interest_paise"] for row in schedule.rows),
             }
         )
     if (left := product.reset_fixed_switches - switches(loan)) > 0:
@@ -89,18 +90,11 @@ def offers(loan: Loan, ahead: Loan, command: c.ResetRate, product: Product, toda
 
 
 def rows_for(
-    loan: Loan,
-    ahead: Loan,
-    command: c.ResetRate,
-    option: str,
-    product: Product,
-    today: date,
-    *,
-    as_offer: bool = False,
+    loan: Loan, command: c.ResetRate, option: str, product: Product, *, as_offer: bool = False
 ) -> e.EmiScheduled:
     """The schedule under an option. Refused when the instalment would not cover the interest, or the tenure be longer
     than the product allows."""
-    left = len(ahead.rows) - ahead.due_rows
+    left = len(loan.rows) - loan.due_rows
     asked_instalment = None if as_offer else command.instalment_paise
     asked_rows = None if as_offer else command.instalments
     match option:
@@ -115,22 +109,15 @@ def rows_for(
     too: dict[str, Any] = {"rate_type": "fixed"} if option == "switch_to_fixed" else {}
     schedule = reamortise(
         loan,
-        ahead,
         effective_on=command.effective_on,
-        principal=ahead.principal_not_due(),
+        principal=loan.principal_not_due(),
         reason="rate-reset",
         instalments=None if instalment else rows,
         instalment_paise=instalment if loan.terms["interest_method"] == "reducing" else None,
         annual_rate_percent=command.annual_rate_percent,
-        today=today,
         **too,
     )
-    count = len(schedule.rows) - (ahead.due_rows - loan.due_rows)
-    if product.reset_max_instalments and ahead.due_rows + count > product.reset_max_instalments:
-        raise Refused(
-            Refusal.tenure_too_long,
-            "/option",
-            instalments=ahead.due_rows + count,
-            allowed=product.reset_max_instalments,
-        )
+    count = loan.due_rows + len(schedule.rows)
+    if product.reset_max_instalments and count > product.reset_max_instalments:
+        raise Refused(Refusal.tenure_too_long, "/option", instalments=count, allowed=product.reset_max_instalments)
     return schedule

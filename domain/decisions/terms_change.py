@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -18,7 +18,7 @@ from domain.parts import Tranche as Part
 from domain.periods import Rates, Span
 from domain.refusals import Refusal, Refused
 from domain.schedule import build_schedule
-from domain.terms import ON_THE_FIRST_PRINCIPAL, RateChange, Terms, TermsError, Tranche
+from domain.terms import ON_THE_FIRST_PRINCIPAL, Terms, TermsError, Tranche
 
 
 def next_due_after(terms: Terms, day: date) -> date:
@@ -75,16 +75,6 @@ def moratorium_left(loan: Loan) -> int:
     return max(0, last - row.number + 1) if row is not None and held else 0
 
 
-def new_rate(old: Terms, percent: str, effective_on: date, today: date | None) -> dict[str, Any]:
-    """The terms of another rate from a day on."""
-    if today is None or effective_on <= today or old.interest_method in ON_THE_FIRST_PRINCIPAL:
-        return {"annual_rate_percent": Decimal(percent), "rate_changes": ()}
-    return {
-        "annual_rate_percent": rate_on(old, effective_on - timedelta(days=1)),
-        "rate_changes": (RateChange(effective_on, Decimal(percent)),),
-    }
-
-
 def counted_after(loan: Loan, day: date) -> list[Part]:
     """Tranches after a day that are out or still planned; one that is with the gateway counts when it arrives."""
     return sorted(
@@ -95,7 +85,6 @@ def counted_after(loan: Loan, day: date) -> list[Part]:
 
 def reamortise(
     loan: Loan,
-    ahead: Loan,
     *,
     effective_on: date,
     principal: int,
@@ -103,27 +92,24 @@ def reamortise(
     instalments: int | None = None,
     instalment_paise: int | None = None,
     annual_rate_percent: str | None = None,
-    today: date | None = None,
     **terms_too: Any,
 ) -> e.EmiScheduled:
     """New rows from `effective_on`, on the old due days; after the last of them, on those that would have followed.
 
-    `ahead` is the loan as it will stand on that day (the loan itself when the day is today), `principal` is repaid by
-    the new rows. What accrued on the principal until now since the last due date joins the interest of the first new
-    row that asks for interest, so that no day bears interest twice, or not at all. A rate that begins later than
-    `today` is a change of the rate on its day: until then the old one counts. `terms_too` are further terms.
+    `principal` is repaid by the new rows. What accrued on the principal until now since the last due date stands inside
+    the first new row, so that no day bears interest twice, or not at all. `terms_too` are further terms.
     """
-    replaced = ahead.rows[ahead.due_rows :]
+    replaced = loan.rows[loan.due_rows :]
     old = loan.agreed
     number, due_on = (
         (replaced[0].number, replaced[0].due_on)
         if replaced
-        else (ahead.rows[-1].number + 1, next_due_after(old, max(effective_on, ahead.rows[-1].due_on)))
+        else (loan.rows[-1].number + 1, next_due_after(old, max(effective_on, loan.rows[-1].due_on)))
     )
-    left = max(0, min(moratorium_left(ahead), len(replaced) - 1))
+    left = max(0, min(moratorium_left(loan), len(replaced) - 1))
     changed: dict[str, Any] = {
         "principal_paise": principal,
-        "annual_rate_percent": rate_on(old, effective_on),
+        "annual_rate_percent": Decimal(annual_rate_percent) if annual_rate_percent else rate_on(old, effective_on),
         "instalments": instalments or len(replaced) or 1,
         "disburse_on": effective_on,
         "schedule_starts_on": None,
@@ -134,21 +120,22 @@ def reamortise(
         "moratorium_instalments": left,
         "moratorium_extends_tenure": False,
         "tranches": tuple(Tranche(part.on, part.amount) for part in counted_after(loan, effective_on)),
-        "rate_changes": tuple(change for change in old.rate_changes if change.from_day > effective_on),
+        "rate_changes": ()
+        if annual_rate_percent
+        else tuple(change for change in old.rate_changes if change.from_day > effective_on),
         "fees": (),
         "rows": (),
         "broken_period": "spread" if old.interest_method == "reducing" else old.broken_period,
-        **(new_rate(old, annual_rate_percent, effective_on, today) if annual_rate_percent else {}),
         **terms_too,
     }
-    accrued = accrued_exactly(ahead, ahead.principal_not_due(), effective_on) + ahead.held_paise
+    accrued = accrued_exactly(loan, loan.principal_not_due(), effective_on) + loan.held_paise
     try:
         terms = Terms.parse(replace(old, **changed).to_dict())  # changed terms may contradict each other
         schedule = build_schedule(terms, carried=accrued)
     except TermsError as error:
         raise Refused(Refusal.terms_invalid, error.field, because=error.message) from error
     fees = {row.number: row.fee for row in replaced}
-    rows = [row.dump() for row in ahead.rows[loan.due_rows : ahead.due_rows]]
+    rows: list[dict[str, Any]] = []
     for index, row in enumerate(schedule.rows):
         told = row.to_dict()
         told["number"] = number + index

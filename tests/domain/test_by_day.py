@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from domain import commands as c
 from domain.decisions.terms_change import accrued_interest
 from domain.loan import Loan
-from domain.refusals import Refusal, Refused
+from domain.refusals import Refused
 from tests.domain.value_dated import Lived, a_life_of, back, check_whole, differences, paid, state_of
 
 TWO_LAKH = 20_000_000
@@ -154,13 +154,17 @@ def test_what_is_taken_back_leaves_no_day_without_interest() -> None:
     assert not differences(state_of(life), state_of(never))
 
 
-def test_a_change_takes_effect_before_the_next_row() -> None:
-    """What is outstanding on a later day is not known yet."""
+def test_a_change_for_a_later_day_is_made_on_what_is_outstanding_then() -> None:
     life = a_life_of(terms_of()).until(date(2026, 2, 10))
     change = c.Restructure(command_id="C-1", effective_on=date(2026, 4, 20), reason="asked", instalments=20)
-    assert not life.tell(life.now, change)
-    assert isinstance(life.refused[-1], Refused)
-    assert life.refused[-1].refusal is Refusal.effective_date_after_an_instalment
+    assert life.tell(life.now, change)
+    rows = len(life.loan.rows)
+    life.until(date(2026, 4, 19))
+    assert len(life.loan.rows) == rows
+    life.until(date(2026, 4, 21))
+    coming = life.loan.rows[life.loan.due_rows :]
+    assert len(coming) == 20
+    assert sum(row.principal for row in coming) == life.loan.principal_not_due()
 
 
 def test_a_moratorium_by_the_day_pays_or_capitalises() -> None:

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from domain.commands import LevyCharge, PauseCollection, Restructure, UpdateBorrower, Waive, WriteOff
+from domain.commands import LevyCharge, PauseCollection, Restructure, Settle, UpdateBorrower, Waive, WriteOff
 from domain.events import (
+    AgreedChangeCame,
     BorrowerChanged,
     CaseOpened,
+    ChangeAgreed,
     ChargeLevied,
     ChargeWaived,
     DebitSucceeded,
@@ -22,6 +24,7 @@ from domain.events import (
     WrittenOff,
 )
 from domain.refusals import Refusal
+from domain.views import schedule_rows
 from tests.examples import (
     EMI,
     MANDATE,
@@ -84,13 +87,36 @@ def test_a_lower_rate_counts_from_its_day_and_the_days_before_bear_the_old_one()
 
 
 def test_a_change_from_a_later_day_keeps_the_rows_before_it() -> None:
-    story = given(a_loan_without_mandate()).when(on("20 Jan"), restructure("5 Mar", instalments=36))
+    story = (
+        given(a_loan_without_mandate())
+        .when(on("20 Jan"), restructure("5 Mar", instalments=36))
+        .then(a(ChangeAgreed, kind="restructure", effective_on="5 Mar", instalments=36))
+    )
+    assert len(story.the_loan.rows) == 24  # until the day, nothing changes
+    assert [row["number"] for row in schedule_rows(story.the_loan, day("20 Jan"), story.rules)] == list(range(1, 39))
+    story.when(on("5 Mar 10:00"))
     rows = story.the_loan.rows
     assert [row.total for row in rows[:2]] == [rupees(EMI), rupees(EMI)]
     assert (rows[2].number, rows[2].due_on, len(rows)) == (3, day("5 Apr"), 2 + 36)
-    assert principal_ahead(story) == rupees("1,00,000")
-    story.when(on("5 Apr"))
     assert principal_ahead(story) == story.the_loan.principal_not_due()
+    assert [type(fact) for fact in story.events if type(fact) in (AgreedChangeCame, Restructured)] == [
+        AgreedChangeCame,
+        Restructured,
+    ]
+
+
+def test_an_agreed_change_that_its_day_does_not_allow_is_a_case() -> None:
+    story = given(a_loan_without_mandate()).when(on("20 Jan"), restructure("5 Mar", instalments=36))
+    story.when(on("25 Jan"), asked(Settle, "S-1", amount_paise=rupees("50,000"), pay_by=day("31 Mar"), reason=""))
+    story.when(on("5 Mar 10:00"))
+    assert "settlement_is_open" in story.all(AgreedChangeCame)[0].not_possible
+    assert story.all(CaseOpened)[-1].kind == "agreed-change-not-possible"
+    assert story.all(Restructured) == []
+
+
+def test_a_change_that_could_not_be_on_its_day_is_refused_when_it_is_asked_for() -> None:
+    story = given(a_loan_without_mandate()).when(on("20 Jan"), restructure("5 Mar", instalment_paise=rupees("100")))
+    story.refused(Refusal.terms_invalid, "/instalment_paise")
 
 
 def test_a_change_from_a_later_day_counts_the_tranche_that_goes_out_before_it() -> None:

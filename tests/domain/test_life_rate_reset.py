@@ -113,6 +113,8 @@ def test_a_lower_rate_shortens_the_tenure_or_lowers_the_instalment() -> None:
 
 def test_the_new_rate_counts_from_its_day_and_the_days_before_bear_the_old_one() -> None:
     story = a_floating_loan().when(on("6 Feb"), reset(effective="20 Feb", option="higher_emi"))
+    assert parts(story.the_loan)[0][1] == by_months(LEFT, "18")  # until then as it was
+    story.when(on("20 Feb"))
     # 15 of the period's 30 days (5 to 20 February) at 18 %, the other 15 (20 February to 5 March) at 20 %.
     old, new = by_months(LEFT * 15, "18") / 30, by_months(LEFT * 15, "20") / 30
     assert abs(parts(story.the_loan)[0][1] - (old + new)) <= 1

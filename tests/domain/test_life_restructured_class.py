@@ -145,15 +145,15 @@ def test_arrears_that_stay_owed_count_on_or_anew_as_the_product_says(dpd: str, c
     story.when(on("24 Mar")).and_the_loan(dpd=(day("23 Mar") - day(counts_from)).days + 1)
 
 
-def test_arrears_are_capitalised_once_when_the_change_takes_effect_later() -> None:
+def test_arrears_are_capitalised_on_the_day_on_which_the_change_takes_effect() -> None:
     story = given(a_loan_in_arrears(dpd=34)).when(on("11 Mar"), restructure("20 Apr", capitalise_arrears=True))
-    restructured = story.all(Restructured)[0]
-    assert restructured.capitalised_paise == rupees("2,947.61")  # February's and March's, not April's that is to come
-    story.and_the_loan(payable="0", principal="1,02,947.61")
+    story.and_the_loan(payable="9,986", principal="1,00,000")  # until then as it was
+    interest = sum(row.interest for row in story.the_loan.rows[:3])  # February's, March's and April's
+    story.when(on("20 Apr"))
+    assert story.all(Restructured)[0].capitalised_paise == interest
+    story.and_the_loan(payable="0", principal=f"{(rupees('1,00,000') + interest) / 100:.2f}")
     ahead = story.the_loan.rows[story.the_loan.due_rows :]
-    assert sum(row.principal for row in ahead) == rupees("1,02,947.61")
-    story.when(on("5 Apr")).and_the_loan(payable="4,993")  # as it was
-    story.when(on("6 Apr"), payment("4,993"))
-    for row in ahead[1:]:
+    assert sum(row.principal for row in ahead) == rupees("1,00,000") + interest
+    for row in ahead:
         story.when(on(f"{row.due_on:%d %b %Y}".lstrip("0")), payment(f"{row.total / 100:.2f}", f"P-{row.number}"))
     story.and_the_loan(state="closed", principal="0", excess="0")

@@ -345,8 +345,9 @@ def test_rule_27_an_instalment_covers_the_interest() -> None:
 def test_rule_27_a_fixed_rate_is_not_reset_and_the_switch_is_allowed_as_often_as_the_product_says() -> None:
     given(a_loan_without_mandate()).when(on("5 Feb"), reset("20.00")).refused(Refusal.rate_is_fixed)
     story = given(a_loan_without_mandate(terms=FLOATING)).when(on("20 Jan"), reset("19", option="switch_to_fixed"))
+    story.when(on("5 Feb 10:00"))
     assert story.all(RateReset)[0].rate_type == "fixed"
-    story.when(on("21 Jan"), asked(c.ResetRate, "C-2", effective_on=day("5 Feb"), annual_rate_percent="9", reason=""))
+    story.when(on("6 Feb"), asked(c.ResetRate, "C-2", effective_on=day("6 Feb"), annual_rate_percent="9", reason=""))
     story.refused(Refusal.rate_is_fixed)
 
 

@@ -236,7 +236,7 @@ async def what_came(pool: asyncpg.Pool, scenario: Scenario, rules: Any) -> dict[
     return {
         "events": events,
         "loan": loan_summary(loan, end, rules) if rows else None,
-        "schedule": schedule_rows(loan, scenario.until) if rows else [],
+        "schedule": schedule_rows(loan, scenario.until, rules) if rows else [],
         "ledger": {
             "entries": entries,
             "balances": dict(balances(totals)),

@@ -15,6 +15,7 @@ from tests.examples import a_loan_in_arrears
 from tests.stories import on
 
 SILENT = {
+    e.AgreedChangeCame,
     e.EmiScheduled, e.MandateRegistered, e.MandateChanged, e.BorrowerChanged, e.InstalmentDue, e.ExcessApplied,
     e.DebitPending, e.RetryScheduled, e.CollectionExhausted, e.DebitOutcomeOverdue, e.ChargeWaived, e.PrincipalPrepaid,
     e.CollectionPaused, e.BorrowerStandingChanged, e.MonthClosed, e.WrittenOff, e.RefundSettled, e.RefundFailed,
