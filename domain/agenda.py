@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from operator import attrgetter
 
-from domain.calendar import add_months, at_hour, day_end, day_start, ist_day, last_of_month, shift_for_holidays
+from domain.calendar import add_months, at_hour, day_end, day_start, ist_day, shift_for_holidays
 from domain.decisions import changes, cooling_off, duties, penal, settlement
 from domain.decisions.debits import amount_to_ask, attempt_debit, fall_due, notify_debit, outcome_overdue, row_of
 from domain.decisions.disbursal import instruct_payout, tranche_not_out, without_tranche
@@ -203,9 +203,9 @@ def penal_charges(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:
 
 def month_ends(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:
     """The books at a month's end."""
-    if (product.accrual == "none" and not product.penal_percent) or loan.disbursed_on is None:
+    if product.accrual == "none" and not product.penal_percent:
         return
-    on = last_of_month(loan.month_closed_on + timedelta(days=1) if loan.month_closed_on else loan.disbursed_on)
+    on = loan.next_month_end()
     yield Task(day_end(on), "month-end", lambda: close_month(loan, on, rules))
 
 

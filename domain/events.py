@@ -167,7 +167,7 @@ class EmiScheduled(LoanEvent):
     schedule_version: int
     reason: str
     """`booking`, `disbursal`, `restructure`, `relief`, `rate-reset`, `part-prepayment`, `interest-by-day`,
-    `preclosure`, `settlement`, `cooling-off`."""
+    `tranche-not-out`, `preclosure`, `settlement`, `cooling-off`."""
     effective_on: str
     instalment_paise: int
     apr_percent: str

@@ -81,6 +81,10 @@ def disbursed(loan: LoanState, event: e.Disbursed) -> None:
         loan.outcomes[event.instruction_id] = f"succeeded:{event.net_paise}"
 
 
+KEEPS_ACCRUAL = ("interest-by-day", "tranche-not-out")
+"""Reasons of new rows inside a period that goes on as it was."""
+
+
 def scheduled(loan: LoanState, event: e.EmiScheduled) -> None:
     loan.schedule_version = event.schedule_version
     loan.schedule_reason = event.reason
@@ -97,7 +101,7 @@ def scheduled(loan: LoanState, event: e.EmiScheduled) -> None:
         if row.number in loan.notified and told.get(row.number) != row.total:
             del loan.notified[row.number]  # the borrower was told of another amount
     effective_on = date.fromisoformat(event.effective_on)
-    if event.reason == "interest-by-day":
+    if event.reason in KEEPS_ACCRUAL:
         return
     if loan.disbursed_on is not None and loan.rows[loan.due_rows].due_on > effective_on:
         loan.accrual_from = effective_on
@@ -403,6 +407,7 @@ def papers_released(loan: LoanState, event: e.PapersReleased) -> None:
 
 
 def erased(loan: LoanState, event: e.BorrowerErased) -> None:
+    loan.erased = True
     loan.done(event.command_id)
 
 
@@ -460,6 +465,7 @@ def delinquency(loan: LoanState, event: e.DelinquencyChanged) -> None:
     loan.bucket = event.bucket
     loan.threshold = event.dpd
     loan.oldest_due_on = as_day(event.oldest_due_on)
+    loan.npa_because = event.because
     if event.dpd:
         loan.performance_from = None
     was = loan.npa_since is not None

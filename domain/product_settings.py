@@ -434,7 +434,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _S(
         "rate_reset.option",
         "reset_option",
-        choice("longer_tenure", "higher_emi", "both"),
+        choice("longer_tenure", "higher_emi"),
         "longer_tenure",
         "What a higher floating rate does when the borrower does not choose.",
         "27",
@@ -516,7 +516,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "accrual",
         choice("month_end", "none"),
         "month_end",
-        "When accrued interest and provisions are booked; none: accrual never, provisions never.",
+        "When accrued interest and provisions are booked; none: never.",
         "23",
     ),
     _S(
@@ -524,7 +524,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "provisions",
         per(get_args(AssetClass), _charge),
         {},
-        "Provision in percent of what is outstanding, by asset class; a class that is not named is as the law has it.",
+        "Provision in percent of the principal outstanding, by asset class; where not named, as the law has it.",
         "23",
     ),
     _S(
@@ -540,7 +540,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "refund_max_attempts",
         whole(1, 20, "attempts"),
         3,
-        "How often a refund is sent before it becomes a case for a person.",
+        "How often a refund that fails is sent in all; each failure is a case besides.",
         "12, 16",
     ),
     _S(

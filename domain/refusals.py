@@ -56,11 +56,14 @@ class Refusal(StrEnum):
     settlement_is_open = "settlement_is_open"
     payout_is_out = "payout_is_out"
     cooling_off_is_over = "cooling_off_is_over"
+    cancellation_is_open = "cancellation_is_open"
+    papers_before_closure = "papers_before_closure"
     refund_exceeds_excess = "refund_exceeds_excess"
     nothing_to_retry = "nothing_to_retry"
     case_unknown = "case_unknown"
     no_papers_wait = "no_papers_wait"
     borrower_is_needed = "borrower_is_needed"
+    borrower_is_erased = "borrower_is_erased"
     charge_above_key_facts = "charge_above_key_facts"
     payee_not_allowed = "payee_not_allowed"
     command_id_used_for_another = "command_id_used_for_another"
@@ -106,12 +109,15 @@ EXPLAINED: dict[Refusal, str] = {
     Refusal.settlement_gives_up_nothing: "A settlement is for less than what closes the loan. Send preclose.",
     Refusal.settlement_is_open: "A settlement is agreed on and open: it is paid or lapses first.",
     Refusal.payout_is_out: "The payout is with the gateway: wait for its outcome.",
+    Refusal.cancellation_is_open: "The borrower is leaving already: the loan is cancelled when the money is back.",
+    Refusal.papers_before_closure: "Papers go back after the loan's end, and not on a day to come.",
     Refusal.cooling_off_is_over: "The cooling-off days are over, or the loan is in use. Ask for a quote.",
     Refusal.refund_exceeds_excess: "More cannot go back than is held for the borrower.",
     Refusal.nothing_to_retry: "No payout or refund of this loan has failed.",
     Refusal.case_unknown: "The loan has no open case with that id.",
     Refusal.no_papers_wait: "No papers wait to be released: the loan is not repaid, or they are with the borrower.",
-    Refusal.borrower_is_needed: "Personal data is kept while a loan is open or a complaint is: close them first.",
+    Refusal.borrower_is_needed: "Personal data is kept while a loan, a complaint or a refund is open: end them first.",
+    Refusal.borrower_is_erased: "The borrower's personal data was destroyed: nothing of it is kept any more.",
     Refusal.charge_above_key_facts: "The charge is more than the Key Facts Statement shows.",
     Refusal.payee_not_allowed: "The law lets no money go there: pay the borrower's own account.",
     Refusal.command_id_used_for_another: "This command id was used for another command. Send a new one.",

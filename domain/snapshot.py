@@ -10,7 +10,7 @@ import orjson
 from domain.loan import Loan
 from domain.parts import Change, Due, InFlight, Levied, Opportunity, Receipt, Row, Tranche, as_day
 
-SCHEMA = 7
+SCHEMA = 8
 """Raise it whenever a field of `Loan` is added, renamed or means something else; a test compares the fields."""
 
 PLAIN = (
@@ -18,17 +18,14 @@ PLAIN = (
     "salary_day", "language", "payout", "mandate", "deductions", "payouts", "due_rows", "schedule_version",
     "schedule_reason", "instalment_paise", "apr_percent", "ranks", "principal_paise", "disbursed_paise",
     "accrual_carried", "accrual_exact", "received_paise", "settled_paise", "excess_paise", "refund_due_paise",
-    "refunds",
-    "written_off_paise", "outcomes", "classification", "bucket", "threshold", "charges", "cases", "quote", "closing",
-    "refund_attempts", "waterfall_by", "usual_order", "npa_order", "shown_charges", "base_terms", "first_number",
-    "agreed_changes", "held_paise", "capitalised_paise", "prepaid_paise", "borrower_npa", "restructured_paise",
-    "settlement",
-    "cancelling",
-    "accrued_booked", "provision_paise", "open_cases", "grievances", "compensated",
-    "rail_attempts",
+    "refunds", "written_off_paise", "outcomes", "classification", "bucket", "threshold", "charges", "cases", "quote",
+    "closing", "refund_attempts", "waterfall_by", "usual_order", "npa_order", "shown_charges", "base_terms",
+    "first_number", "agreed_changes", "npa_because", "erased", "held_paise", "capitalised_paise", "prepaid_paise",
+    "borrower_npa", "restructured_paise", "settlement", "cancelling", "accrued_booked", "provision_paise",
+    "open_cases", "grievances", "compensated", "rail_attempts",
 )  # fmt: skip
 DAYS = (
-    "disbursed_on", "accrual_from", "last_value_on", "paused_until", "oldest_due_on", "closed_on", "sanctioned_on",
+    "disbursed_on", "accrual_from", "paused_until", "oldest_due_on", "closed_on", "sanctioned_on",
     "penal_upto", "npa_since", "restructured_on", "performance_from", "month_closed_on", "statement_on",
     "papers_released_on",
 )  # fmt: skip

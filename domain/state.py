@@ -9,14 +9,14 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any, Self
 
 from eventsourcing.domain import BaseAggregate
 
 from domain import events as e
-from domain.calendar import ist_day
+from domain.calendar import ist_day, last_of_month
 from domain.ensure import ensure
 from domain.events import Line, LoanEvent
 from domain.parts import (
@@ -74,7 +74,6 @@ class LoanState(BaseAggregate[str]):
         loan.refunds = {}
         loan.refund_attempts = {}
         loan.receipts = {}
-        loan.last_value_on = None
         loan.written_off_paise = 0
         loan.in_flight = {}
         loan.outcomes = {}
@@ -111,7 +110,9 @@ class LoanState(BaseAggregate[str]):
         loan.levied = {}
         loan.penal_upto = None
         loan.npa_since = None
+        loan.npa_because = ""
         loan.borrower_npa = ""
+        loan.erased = False
         loan.restructured_on = None
         loan.restructured_paise = 0
         loan.failed_refunds = {}
@@ -184,7 +185,6 @@ class LoanState(BaseAggregate[str]):
     refunds: dict[str, int]
     refund_attempts: dict[str, int]
     receipts: dict[str, Receipt]
-    last_value_on: date | None
     written_off_paise: int
     in_flight: dict[str, InFlight]
     outcomes: dict[str, str]
@@ -239,6 +239,10 @@ class LoanState(BaseAggregate[str]):
     """Penal charges by the day are levied up to this day's end."""
     npa_since: date | None
     """Since when the loan is NPA by its own arrears or by a restructuring."""
+    npa_because: str
+    """Why the loan is NPA, if not by its own days past due: `borrower` or `restructured`."""
+    erased: bool
+    """The borrower's personal data was destroyed: no more may come."""
     borrower_npa: str
     """The borrower's other loans that are NPA with arrears; empty when there are none (servicing rule 21)."""
     restructured_on: date | None
@@ -317,6 +321,12 @@ class LoanState(BaseAggregate[str]):
             if not debit.withdrawn
         )
 
+    def next_month_end(self) -> date:
+        """The month's end that closes next, since the payout."""
+        since = self.month_closed_on + timedelta(days=1) if self.month_closed_on else self.disbursed_on
+        assert since is not None  # an active loan is paid out
+        return last_of_month(since)
+
     def awaits_outcome(self) -> bool:
         """A debit is out that may still succeed, unanswered in time or pending at the bank: neither success nor failure
         yet (servicing rule 34)."""
@@ -325,6 +335,11 @@ class LoanState(BaseAggregate[str]):
     def place(self, due: Due) -> tuple[Any, ...]:
         """Where a due stands in the order in which money settles: by its day and then its kind, or the reverse."""
         return (due.rank, due.due_on) if self.waterfall_by == "kind" else (due.due_on, due.rank)
+
+    def refunds_paise(self) -> int:
+        """Owed back to the borrower and not there yet."""
+        there = (known for known in self.refunds if self.outcomes.get(known, "").startswith("succeeded"))
+        return self.refund_due_paise - sum(self.refunds[known] for known in there)
 
     @property
     def settles_by_sum(self) -> bool:
@@ -445,8 +460,6 @@ class LoanState(BaseAggregate[str]):
         if self.settlement is not None and day >= date.fromisoformat(self.settlement["on"]):
             self.settlement["received_paise"] += amount
         self.settle(event.lines, event.value_on)
-        if self.last_value_on is None or day > self.last_value_on:
-            self.last_value_on = day
         self.ask_no_more_than_is_owed()
 
     def answered(self, instruction_id: str, number: int, attempt: int, outcome: str) -> None:

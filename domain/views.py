@@ -115,7 +115,7 @@ def loan_summary(loan: Loan, as_of: datetime, rules: Rules) -> dict[str, Any]:
         "apr_percent": loan.apr_percent,
         "mandate_status": loan.mandate.get("status", ""),
         "received_paise": loan.received_paise,
-        "refund_due_paise": loan.refund_due_paise,
+        "refund_due_paise": loan.refunds_paise(),
         "written_off_paise": loan.written_off_paise,
         "disbursed_on": loan.disbursed_on.isoformat() if loan.disbursed_on else None,
         "closed_on": loan.closed_on.isoformat() if loan.closed_on else None,

@@ -146,7 +146,7 @@ def row_of(recorded: Recorded, loan: Loan, rules: Rules) -> Row:
         owed.total,
         loan.excess_paise,
         loan.received_paise,
-        loan.refund_due_paise,
+        loan.refunds_paise(),
         loan.written_off_paise,
         loan.instalment_paise,
         len(loan.rows),

@@ -15,14 +15,13 @@ from domain import events as e
 from domain.calendar import ist_day
 from domain.decisions.debits import fall_due
 from domain.decisions.downstream import withdraw
-from domain.decisions.rules import Rules, percent_of
+from domain.decisions.rules import Rules
+from domain.decisions.terms_change import brought_forward
 from domain.decisions.upkeep import live, once
 from domain.events import LoanEvent
+from domain.law.disbursal import cooling_off_exit_paise
 from domain.loan import Loan
-from domain.parts import Row
 from domain.refusals import Refusal, Refused
-
-DAYS_OF_YEAR = 365
 
 
 def last_day(loan: Loan, rules: Rules) -> date:
@@ -53,7 +52,9 @@ def cancel(loan: Loan, command: c.CancelDisbursal, now: datetime, rules: Rules) 
     today, pay_by = ist_day(now), last_day(loan, rules)
     if today > pay_by:
         raise Refused(Refusal.cooling_off_is_over, "/loan_id", last_day=pay_by)
-    if loan.due_rows or loan.receipts or loan.cancelling:
+    if loan.cancelling:
+        raise Refused(Refusal.cancellation_is_open, "/loan_id", pay_by=loan.cancelling["pay_by"])
+    if loan.due_rows or loan.receipts:
         raise Refused(Refusal.cooling_off_is_over, "/loan_id", instalments_due=loan.due_rows)
     interest = proportionate_apr(loan, today)
     fees, gst = fees_to_return(loan, rules)
@@ -67,38 +68,19 @@ def cancel(loan: Loan, command: c.CancelDisbursal, now: datetime, rules: Rules) 
         reason=command.reason,
         command_id=command.command_id,
     )
-    first = loan.next_row
-    assert first is not None  # nothing has fallen due
-    row = Row(
-        number=first.number,
-        due_on=pay_by,  # nobody is late before the last cooling-off day is over
-        days=(today - (loan.disbursed_on or today)).days,
-        opening=loan.principal_paise,
-        principal=loan.principal_paise,
-        interest=interest,
-        fee=0,
-        total=loan.principal_paise + interest,
-        closing=0,
-    )
-    yield e.EmiScheduled(
-        schedule_version=loan.schedule_version + 1,
-        reason="cooling-off",
-        effective_on=today.isoformat(),
-        instalment_paise=row.total,
-        apr_percent=loan.apr_percent,
-        rows=[row.dump()],
-        terms=loan.terms,
-        first_number=first.number + 1,  # no row of these terms: nothing of a moratorium waits
-    )
-    yield from fall_due(loan, row)
+    # Nobody is late before the last cooling-off day is over.
+    yield brought_forward(loan, "cooling-off", loan.principal_paise, interest, today, due_on=pay_by)
+    yield from fall_due(loan, loan.rows[loan.due_rows])
     yield from withdraw(loan, "the borrower leaves within the cooling-off days")
 
 
 def proportionate_apr(loan: Loan, today: date) -> int:
     """APR x principal x days / 365, for the days that the money was out. Paise."""
     assert loan.disbursed_on is not None
+    assert loan.sanctioned_on is not None
     days = (today - loan.disbursed_on).days
-    return percent_of(loan.principal_paise, Decimal(loan.apr_percent) * days / DAYS_OF_YEAR)
+    apr = Decimal(loan.apr_percent)
+    return cooling_off_exit_paise(loan.principal_paise, apr, days, loan.sanctioned_on).value - loan.principal_paise
 
 
 def fees_to_return(loan: Loan, rules: Rules) -> tuple[int, int]:

@@ -11,8 +11,9 @@ from domain.allocation import allocate_with_excess
 from domain.calendar import ist_day
 from domain.decisions import by_day, penal
 from domain.decisions.cases import a_case
+from domain.decisions.charges import a_charge
 from domain.decisions.moratorium import at_fall_due
-from domain.decisions.rules import Rules, percent_of
+from domain.decisions.rules import Rules
 from domain.decisions.standing import ENDINGS, apply_excess, instruct_refund
 from domain.decisions.upkeep import shown
 from domain.events import LoanEvent
@@ -305,15 +306,8 @@ def bounce_charge(loan: Loan, number: int, code: str, now: datetime, rules: Rule
     charge = rules.product_of(loan).charges.get("bounce")
     if charge is None or charge.amount_paise == 0 or not shown(loan, "bounce", charge.amount_paise):
         return
-    yield e.ChargeLevied(
-        charge_id=f"{loan.id}:charge:{loan.charges + 1}",
-        kind="bounce",
-        amount_paise=charge.amount_paise,
-        gst_paise=percent_of(charge.amount_paise, charge.gst_percent),
-        due_on=ist_day(now).isoformat(),
-        number=number,
-        reason=f"debit returned with code {code}",
-    )
+    reason = f"debit returned with code {code}"
+    yield a_charge(loan, "bounce", charge.amount_paise, charge.gst_percent, ist_day(now), reason, number=number)
 
 
 def what_next(
@@ -322,12 +316,13 @@ def what_next(
     """Record when the debit is tried again, or that a person takes over; nothing where nothing is owed any more, or
     where the product asks for no debits."""
     product = rules.product_of(loan)
-    if loan.payable_paise() == 0 or not product.debits_automatic:
-        return
+    row = next((row for row in loan.rows if row.number == number), None)
+    if row is None or loan.payable_paise() == 0 or not product.debits_automatic:
+        return  # hindsight may have shortened the schedule while the debit was out
     attempt = max(attempt, loan.attempts.get(number, 0))  # a later one may have been answered that nobody asked for
     rail = loan.mandate.get("rail", "")
     tried = Tried(attempt, rail, loan.rail_attempts.get(f"{number}:{rail}", 0))
-    decision = next_attempt(product, diagnosis, tried, row_of(loan, number).due_on, loan.salary_day, now)
+    decision = next_attempt(product, diagnosis, tried, row.due_on, loan.salary_day, now)
     if not isinstance(decision, GiveUp):
         yield e.RetryScheduled(
             number=number,

@@ -218,7 +218,7 @@ def without_tranche(loan: Loan, planned_on: date, at: datetime, rules: Rules) ->
         left = [part.to_dict() for part in loan.agreed.tranches if part.on != planned_on]
         yield e.EmiScheduled(
             schedule_version=version + 1,
-            reason="interest-by-day",
+            reason="tranche-not-out",
             effective_on=ist_day(at).isoformat(),
             instalment_paise=loan.instalment_paise,
             apr_percent=loan.apr_percent,

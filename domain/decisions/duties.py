@@ -153,7 +153,7 @@ def release_papers(loan: Loan, command: c.ReleasePapers, now: datetime, rules: R
         raise Refused(Refusal.no_papers_wait, "/loan_id", state=loan.stage)
     on = command.on or ist_day(now)
     if on > ist_day(now) or (loan.closed_on and on < loan.closed_on):
-        raise Refused(Refusal.value_date_in_the_future, "/on", on=on, today=ist_day(now))
+        raise Refused(Refusal.papers_before_closure, "/on", on=on, closed_on=loan.closed_on, today=ist_day(now))
     if on > papers_owed_from(loan):
         yield from papers_late(loan, on)
     yield e.PapersReleased(on=on.isoformat(), note=command.note, command_id=command.command_id)
@@ -168,7 +168,7 @@ def next_statement_on(loan: Loan, rules: Rules) -> date | None:
         return None
     months = rules.product_of(loan).statement_months
     since = loan.statement_on or loan.disbursed_on
-    if since is None or not months:
+    if since is None:
         return None
     return add_months(since, months)
 
@@ -193,6 +193,12 @@ def state(loan: Loan, on: date) -> Iterator[LoanEvent]:
 def erase(loan: Loan, command: c.EraseBorrower, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Destroy the borrower's personal data: only when nothing is owed either way and no complaint is open."""
     once(loan, command.command_id)
-    if loan.stage not in ("closed", "cancelled") or loan.grievances:
-        raise Refused(Refusal.borrower_is_needed, "/loan_id", state=loan.stage, open_complaints=len(loan.grievances))
+    if loan.stage not in ("closed", "cancelled") or loan.grievances or loan.refunds_paise():
+        raise Refused(
+            Refusal.borrower_is_needed,
+            "/loan_id",
+            state=loan.stage,
+            open_complaints=len(loan.grievances),
+            refunds_paise=loan.refunds_paise(),
+        )
     yield e.BorrowerErased(borrower_id=loan.borrower_id, reason=command.reason, command_id=command.command_id)

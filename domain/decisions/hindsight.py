@@ -15,18 +15,19 @@ from typing import Any
 
 from domain import commands as c
 from domain import events as e
-from domain.calendar import at_hour, ist_day, last_of_month
+from domain.calendar import at_hour, ist_day
 from domain.decisions import penal
+from domain.decisions.ahead import copy_of
 from domain.decisions.by_day import counts_days
 from domain.decisions.cases import a_case
 from domain.decisions.debits import fall_due
 from domain.decisions.rules import Rules
 from domain.decisions.standing import apply_excess, last_day_end, npa_from
+from domain.decisions.terms_change import counted_after
 from domain.ensure import ensure
 from domain.events import LoanEvent
 from domain.loan import Loan
 from domain.parts import BY_CHARGE, Change, Levied, Receipt
-from domain.parts import Tranche as Part
 from domain.refusals import Refused
 from domain.schedule import build_schedule
 from domain.terms import Terms, TermsError, Tranche
@@ -140,7 +141,7 @@ def beginning(loan: Loan) -> Loan:
     paid_out = loan.disbursed_on
     assert paid_out is not None  # only a loan that is paid out is folded anew
     terms = Terms.parse(loan.base_terms or loan.booked_terms)
-    later = tuple(Tranche(part.on, part.amount) for part in counted(loan))
+    later = tuple(Tranche(part.on, part.amount) for part in counted_after(loan, date.min))
     try:
         if later != terms.tranches:
             terms = Terms.parse(replace(terms, tranches=later).to_dict())
@@ -174,12 +175,6 @@ def beginning(loan: Loan) -> Loan:
     return shadow
 
 
-def counted(loan: Loan) -> list[Part]:
-    """The later tranches that the fold knows, by their days: those that are out, and those that are still planned."""
-    parts = [part for part in loan.tranches[1:] if part.status in ("settled", "planned")]
-    return sorted(parts, key=lambda part: part.on)
-
-
 def paid(place: int, paise: int, day: date) -> e.Disbursed:
     """A tranche went out; `place` is that among the tranches that the fold knows."""
     return e.Disbursed(
@@ -194,7 +189,7 @@ def paid(place: int, paise: int, day: date) -> e.Disbursed:
 
 def facts_of(loan: Loan, rules: Rules) -> Iterator[Fact]:
     """Everything that others did or decided, besides time itself."""
-    for place, part in enumerate(counted(loan), 1):
+    for place, part in enumerate(counted_after(loan, date.min), 1):
         if part.status == "settled":
             out = paid(place, part.amount, part.on)
             yield Fact(part.on, TRANCHE, place, lambda shadow, out=out: iter((out,)))
@@ -290,7 +285,7 @@ def pass_time(shadow: Loan, day: date, rules: Rules, given_up: GivenUp) -> None:
     while True:
         row = shadow.next_row
         due_on = row.due_on if row is not None and row.due_on <= day else None
-        ends_on = next_month_end(shadow) if by_month else None
+        ends_on = shadow.next_month_end() if by_month else None
         if ends_on is not None and ends_on < day and (due_on is None or ends_on < due_on):
             note_class(shadow, ends_on, rules)
             perform(shadow, penal.levy(shadow, ends_on, ends_on, rules), ends_on, given_up)
@@ -301,12 +296,6 @@ def pass_time(shadow: Loan, day: date, rules: Rules, given_up: GivenUp) -> None:
         else:
             break
     note_class(shadow, day - timedelta(days=1), rules)
-
-
-def next_month_end(loan: Loan) -> date:
-    since = loan.month_closed_on or loan.disbursed_on
-    assert since is not None
-    return last_of_month(since + timedelta(days=1)) if loan.month_closed_on else last_of_month(since)
 
 
 def note_class(shadow: Loan, on: date, rules: Rules) -> None:
@@ -325,6 +314,18 @@ def note_class(shadow: Loan, on: date, rules: Rules) -> None:
 
 
 # --- The difference ------------------------------------------------------------------------------------------
+
+
+def folds_without(loan: Loan, receipt: Receipt, now: datetime, rules: Rules) -> bool:
+    """Whether the books can be folded as if a receipt had never been: not where what went back came out of it."""
+    apart = copy_of(loan)
+    apart.stage = "active"
+    next(known for key, known in apart.receipts.items() if loan.receipts[key] is receipt).reversed = True
+    try:
+        folded_anew(apart, now, rules)
+    except DoesNotFold:
+        return False
+    return True
 
 
 def recast(loan: Loan, reason: str, value_on: date, now: datetime, rules: Rules) -> Iterator[e.Recast | e.CaseOpened]:

@@ -22,12 +22,10 @@ def close_month(loan: Loan, on: date, rules: Rules) -> Iterator[LoanEvent]:
     An NPA loan accrues no income; a provision is on the principal outstanding (an NPA's interest is in suspense).
     """
     yield from penal.levy(loan, on, on, rules)
-    product = rules.product_of(loan)
-    accrued = 0
-    if product.accrual == "month_end" and loan.npa_since is None:
-        accrued = accrued_interest(loan, loan.principal_not_due(), on)
+    books = rules.product_of(loan).accrual == "month_end"  # else the month's end is there for penal charges alone
+    accrued = accrued_interest(loan, loan.principal_not_due(), on) if books and loan.npa_since is None else 0
     held = asset_class(loan.npa_since, on).value
-    percent, rule = percent_for(held, loan, on, rules)
+    percent, rule = percent_for(held, loan, on, rules) if books else (Decimal(0), "")
     yield e.MonthClosed(
         on=on.isoformat(),
         accrued_paise=accrued,

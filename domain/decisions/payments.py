@@ -12,6 +12,7 @@ from domain.allocation import allocate, undo
 from domain.calendar import ist_day
 from domain.decisions import by_day, hindsight, penal
 from domain.decisions.cases import a_case
+from domain.decisions.charges import a_charge
 from domain.decisions.debits import check_money, fall_due, lines_for, send_back, what_next
 from domain.decisions.downstream import follow
 from domain.decisions.preclosure import charge_barred, closing_day, penal_since, preclose_with, quote_total
@@ -157,7 +158,7 @@ def prepay(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -
     _, left = allocate(loan, command.amount_paise)
     possible = loan.principal_not_due() if loan.next_row else 0
     choice = choice_of(loan, command, rules)
-    ahead, charge, gst = net_of_charge(loan, left, command.value_on, rules)
+    ahead, charge = net_of_charge(loan, left, command.value_on, rules)
     obstacle = "all of it went to arrears" if left == 0 else "it is not below the principal: ask for a quote"
     if 0 < left < product.prepayment_minimum_paise:
         obstacle = f"the product takes no less than {product.prepayment_minimum_paise} paise ahead"
@@ -178,15 +179,8 @@ def prepay(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -
         yield a_case(loan, kind="prepayment-not-possible", reason=obstacle)
         return
     if charge:
-        yield e.ChargeLevied(
-            charge_id=f"{loan.id}:charge:{loan.charges + 1}",
-            kind="prepayment",
-            amount_paise=charge,
-            gst_paise=gst,
-            due_on=command.value_on.isoformat(),
-            number=0,
-            reason=f"{product.prepayment_percent}% of the principal paid ahead",
-        )
+        reason = f"{product.prepayment_percent}% of the principal paid ahead"
+        yield a_charge(loan, "prepayment", charge, product.prepayment_gst_percent, command.value_on, reason)
     lines, _ = allocate(loan, command.amount_paise - ahead)
     yield received(loan, command, [*lines, {"for": "prepayment", "paise": ahead}], choice)
     yield e.PrincipalPrepaid(
@@ -207,21 +201,16 @@ def choice_of(loan: Loan, command: c.ReceivePayment, rules: Rules) -> str:
     return command.prepay_choice or rules.product_of(loan).prepayment_choice
 
 
-def net_of_charge(loan: Loan, left: int, on: date, rules: Rules) -> tuple[int, int, int]:
-    """Of what is left for prepayment: what reduces principal, the charge on that, and its GST. Paise."""
+def net_of_charge(loan: Loan, left: int, on: date, rules: Rules) -> tuple[int, int]:
+    """Of what is left for prepayment: what reduces principal, and the charge on that; the rest is its GST. Paise."""
     product = rules.product_of(loan)
     barred = charge_barred(loan, on, rules) or not shown(loan, "prepayment", 0)
     percent = Decimal(0) if barred else product.prepayment_percent
     if not percent or not left:
-        return left, 0, 0
+        return left, 0
     with_gst = percent * (100 + product.prepayment_gst_percent) / 100
-    ahead = int(Decimal(left) * 100 / (100 + with_gst))
-    charge = percent_of(ahead, percent)
-    return (
-        left - charge - percent_of(charge, product.prepayment_gst_percent),
-        charge,
-        percent_of(charge, product.prepayment_gst_percent),
-    )
+    charge = percent_of(int(Decimal(left) * 100 / (100 + with_gst)), percent)
+    return left - charge - percent_of(charge, product.prepayment_gst_percent), charge
 
 
 WAYS: dict[str, Callable[[Loan, c.ReceivePayment, datetime, Rules], Iterator[LoanEvent]]] = {
@@ -243,6 +232,9 @@ def reverse(loan: Loan, command: c.ReverseReceipt, now: datetime, rules: Rules) 
         )
     undoable = loan.excess_paise + sum(due.paid for due in loan.dues) + receipt.directed
     if receipt.sent_back or loan.closing in ("settled", "cancelled") or receipt.amount > undoable:  # sent back
+        raise Refused(Refusal.reversal_needs_a_person, "/reference", reference=command.reference)
+    remade = loan.stage != "written_off" and (receipt.directed or loan.closing == "preclosed")
+    if remade and not hindsight.folds_without(loan, receipt, now, rules):
         raise Refused(Refusal.reversal_needs_a_person, "/reference", reference=command.reference)
     early = any(day >= receipt.value_on for day in loan.advanced.values())
     lines = undo(loan, receipt.amount) if loan.stage != "written_off" else undo_recovery(receipt)

@@ -11,11 +11,13 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from domain import events as e
+from domain.decisions.charges import a_charge
 from domain.decisions.rules import Rules, percent_of
 from domain.decisions.upkeep import shown
 from domain.loan import Loan
 from domain.product import Product
 
+NO_GST = Decimal(0)
 BEARS = ("principal", "interest")
 """What a penal charge counts on: never fees, charges, or penal charges."""
 DAYS_OF_YEAR = 365
@@ -48,16 +50,8 @@ def levy(loan: Loan, through: date, due_on: date, rules: Rules) -> Iterator[e.Ch
     paise = earned(loan, through, product)
     if not paise:
         return
-    yield e.ChargeLevied(
-        charge_id=f"{loan.id}:charge:{loan.charges + 1}",
-        kind="penal",
-        amount_paise=paise,
-        gst_paise=0,
-        due_on=due_on.isoformat(),
-        number=0,
-        reason=f"{product.penal_percent}% a year on what was overdue up to {through}",
-        through=through.isoformat(),
-    )
+    reason = f"{product.penal_percent}% a year on what was overdue up to {through}"
+    yield a_charge(loan, "penal", paise, NO_GST, due_on, reason, through=through)
 
 
 def before_money(loan: Loan, value_on: date, rules: Rules) -> Iterator[e.ChargeLevied]:
@@ -85,12 +79,5 @@ def chargeable(loan: Loan, product: Product) -> Iterator[tuple[int, date]]:
 
 def levy_for(loan: Loan, number: int, on: date, rules: Rules) -> Iterator[e.ChargeLevied]:
     """The fixed penal charge of an instalment, once."""
-    yield e.ChargeLevied(
-        charge_id=f"{loan.id}:charge:{loan.charges + 1}",
-        kind="penal",
-        amount_paise=rules.product_of(loan).charges["penal"].amount_paise,
-        gst_paise=0,
-        due_on=on.isoformat(),
-        number=number,
-        reason=f"instalment {number} is overdue",
-    )
+    paise = rules.product_of(loan).charges["penal"].amount_paise
+    yield a_charge(loan, "penal", paise, NO_GST, on, f"instalment {number} is overdue", number=number)

@@ -11,14 +11,14 @@ from domain import events as e
 from domain.calendar import ist_day
 from domain.decisions import penal
 from domain.decisions.ahead import on_day
+from domain.decisions.charges import a_charge
 from domain.decisions.debits import fall_due
 from domain.decisions.rules import Rules, percent_of
-from domain.decisions.terms_change import accrued_interest
+from domain.decisions.terms_change import accrued_interest, brought_forward
 from domain.decisions.upkeep import live, once, shown
 from domain.events import LoanEvent
 from domain.law.prepayment import prepayment_charge_barred
 from domain.loan import Loan
-from domain.parts import Row
 from domain.refusals import Refusal, Refused
 
 
@@ -121,36 +121,11 @@ def preclose_with(loan: Loan, on: date, rules: Rules) -> Iterator[LoanEvent]:
     row = loan.next_row
     if row is None:
         return
-    not_due = loan.principal_not_due()
-    last = Row(
-        number=row.number,
-        due_on=on,
-        days=(on - (loan.accrual_from or on)).days,
-        opening=not_due,
-        principal=not_due,
-        interest=parts["interest_accrued_paise"],
-        fee=0,
-        total=not_due + parts["interest_accrued_paise"],
-        closing=0,
-    )
-    yield e.EmiScheduled(
-        schedule_version=loan.schedule_version + 1,
-        reason="preclosure",
-        effective_on=on.isoformat(),
-        instalment_paise=last.total,
-        apr_percent=loan.apr_percent,
-        rows=[last.dump()],
-        terms=loan.terms,
-        first_number=last.number + 1,  # no row of these terms: nothing of a moratorium waits
-    )
+    not_due, accrued = loan.principal_not_due(), parts["interest_accrued_paise"]
+    yield brought_forward(loan, "preclosure", not_due, accrued, on)
     if parts["preclosure_charge_paise"]:
-        yield e.ChargeLevied(
-            charge_id=f"{loan.id}:charge:{loan.charges + 1}",
-            kind="preclosure",
-            amount_paise=parts["preclosure_charge_paise"],
-            gst_paise=parts["preclosure_gst_paise"],
-            due_on=on.isoformat(),
-            number=last.number,
-            reason=f"{rules.product_of(loan).preclosure_percent}% of the principal closed early",
-        )
-    yield from fall_due(loan, last)
+        product = rules.product_of(loan)
+        reason = f"{product.preclosure_percent}% of the principal closed early"
+        paise, gst_percent = parts["preclosure_charge_paise"], product.preclosure_gst_percent
+        yield a_charge(loan, "preclosure", paise, gst_percent, on, reason, number=row.number)
+    yield from fall_due(loan, loan.rows[loan.due_rows])

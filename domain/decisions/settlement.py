@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from domain import commands as c
 from domain import events as e
@@ -12,10 +12,10 @@ from domain.decisions.debits import fall_due
 from domain.decisions.downstream import withdraw
 from domain.decisions.preclosure import quote_total
 from domain.decisions.rules import Rules
+from domain.decisions.terms_change import brought_forward
 from domain.decisions.upkeep import live, once
 from domain.events import LoanEvent
 from domain.loan import Loan
-from domain.parts import Row
 from domain.refusals import Refusal, Refused
 
 
@@ -60,19 +60,8 @@ def complete(loan: Loan, now: datetime) -> Iterator[LoanEvent]:
     today = ist_day(now)
     row = loan.next_row
     if row is not None and loan.principal_not_due():
-        not_due = loan.principal_not_due()
-        last = Row(row.number, today, 0, not_due, not_due, 0, 0, not_due, 0)
-        yield e.EmiScheduled(
-            schedule_version=loan.schedule_version + 1,
-            reason="settlement",
-            effective_on=today.isoformat(),
-            instalment_paise=last.total,
-            apr_percent=loan.apr_percent,
-            rows=[last.dump()],
-            terms=loan.terms,
-            first_number=row.number + 1,  # no row of these terms: nothing of a moratorium waits
-        )
-        yield from fall_due(loan, last)
+        yield brought_forward(loan, "settlement", loan.principal_not_due(), 0, today)
+        yield from fall_due(loan, loan.rows[loan.due_rows])
     yield e.Settled(
         on=today.isoformat(),
         received_paise=loan.settlement["received_paise"],
@@ -86,8 +75,3 @@ def lapse(loan: Loan) -> Iterator[LoanEvent]:
     """The day has passed: all is owed again, and debits go on with the next instalment."""
     assert loan.settlement is not None
     yield e.SettlementLapsed(pay_by=loan.settlement["pay_by"], received_paise=loan.settlement["received_paise"])
-
-
-def lapses_on(loan: Loan) -> date | None:
-    """The last day of an agreement that is open."""
-    return date.fromisoformat(loan.settlement["pay_by"]) if loan.settlement is not None else None

@@ -121,7 +121,7 @@ def delinquency(loan: Loan, now: datetime, rules: Rules, *, crossing: bool = Fal
         because = "" if because == ARREARS else because
     bucket = band(product.buckets, dpd)
     unchanged = classification == loan.classification and bucket == (loan.bucket or band(product.buckets, 0))
-    if unchanged and not crossing:
+    if unchanged and because == loan.npa_because and not crossing:  # the borrower's other loans ask why
         return
     yield e.DelinquencyChanged(
         on=on.isoformat(),

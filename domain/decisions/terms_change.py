@@ -14,6 +14,7 @@ from domain.decisions import by_day
 from domain.decisions.moratorium import interest_of_period, waits
 from domain.loan import Loan
 from domain.money import round_to_unit
+from domain.parts import Row
 from domain.parts import Tranche as Part
 from domain.periods import Rates, Span
 from domain.refusals import Refusal, Refused
@@ -154,4 +155,33 @@ def reamortise(
         accrued_paise=round_to_unit(accrued, terms.rounding_mode),
         accrued_exact="" if accrued.denominator == 1 else str(accrued),
         first_number=number,
+    )
+
+
+def brought_forward(
+    loan: Loan, reason: str, principal: int, interest: int, on: date, due_on: date | None = None
+) -> e.EmiScheduled:
+    """All that is left in one last row, due on the day, or on `due_on`: how a loan ends early."""
+    row = loan.next_row
+    assert row is not None  # only what is not due can be brought forward
+    last = Row(
+        number=row.number,
+        due_on=due_on or on,
+        days=(on - (loan.accrual_from or on)).days,
+        opening=principal,
+        principal=principal,
+        interest=interest,
+        fee=0,
+        total=principal + interest,
+        closing=0,
+    )
+    return e.EmiScheduled(
+        schedule_version=loan.schedule_version + 1,
+        reason=reason,
+        effective_on=on.isoformat(),
+        instalment_paise=last.total,
+        apr_percent=loan.apr_percent,
+        rows=[last.dump()],
+        terms=loan.terms,
+        first_number=last.number + 1,  # no row of these terms: nothing of a moratorium waits
     )

@@ -9,8 +9,9 @@ from domain import commands as c
 from domain import events as e
 from domain.calendar import ist_day
 from domain.decisions.cases import a_case
+from domain.decisions.charges import a_charge
 from domain.decisions.downstream import check_mandate, withdraw
-from domain.decisions.rules import Rules, percent_of
+from domain.decisions.rules import Rules
 from domain.decisions.standing import instruct_refund
 from domain.events import LoanEvent
 from domain.loan import Loan
@@ -44,14 +45,14 @@ def levy(loan: Loan, command: c.LevyCharge, now: datetime, rules: Rules) -> Iter
     if amount <= 0:
         raise Refused(Refusal.amount_must_be_positive, "/amount_paise", amount_paise=amount)
     within_key_facts(loan, command.kind, amount)
-    yield e.ChargeLevied(
-        charge_id=f"{loan.id}:charge:{loan.charges + 1}",
-        kind=command.kind,
-        amount_paise=amount,
-        gst_paise=percent_of(amount, charge.gst_percent),
-        due_on=ist_day(now).isoformat(),
+    yield a_charge(
+        loan,
+        command.kind,
+        amount,
+        charge.gst_percent,
+        ist_day(now),
+        command.reason,
         number=command.number,
-        reason=command.reason,
         command_id=command.command_id,
     )
 
@@ -109,8 +110,10 @@ def register_mandate(loan: Loan, command: c.RegisterMandate, now: datetime, rule
 
 
 def update_borrower(loan: Loan, command: c.UpdateBorrower, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
-    """Newer facts about the borrower."""
+    """Newer facts about the borrower; none of one whose data was destroyed."""
     once(loan, command.command_id)
+    if loan.erased:
+        raise Refused(Refusal.borrower_is_erased, "/loan_id")
     yield e.BorrowerChanged(vaulted=list(command.vaulted), facts=dict(command.facts), command_id=command.command_id)
 
 
@@ -164,8 +167,8 @@ def use_excess(loan: Loan, today: date) -> Iterator[LoanEvent]:
 def tell_standing(loan: Loan, command: c.TellBorrowerStanding, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Another loan of the borrower became NPA with arrears, or none is any more: the class follows (rule 21)."""
     once(loan, command.command_id)
-    if command.npa == bool(loan.borrower_npa):
-        raise Repeated
+    if command.npa == bool(loan.borrower_npa) or loan.stage in ("closed", "cancelled"):
+        raise Repeated  # it knows, or it has no class any more
     yield e.BorrowerStandingChanged(
         npa=command.npa, because=command.because or "another loan", command_id=command.command_id
     )

@@ -213,7 +213,12 @@ def figures(case: Case, upto: int, ours: Answer) -> Said:
     if "status" in said:
         yield "status", STATES[said["status"]], ours["loan"]["state"]
     if "overpaid" in said:
-        yield "overpaid", paise(said["overpaid"]), ours["loan"]["refund_due_paise"]
+        owed_back = -sum(
+            entry["paise"]
+            for entry in ours["ledger"]["entries"]
+            if entry["name"] == "Refunds payable" and entry["paise"] < 0
+        )
+        yield "overpaid", paise(said["overpaid"]), owed_back
     if "preclosure_quote" in said:
         yield "preclosure_quote", paise(said["preclosure_quote"]), ours["preclosure"]["total_paise"]
 

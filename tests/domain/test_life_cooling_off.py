@@ -143,7 +143,7 @@ def test_a_loan_in_use_is_not_given_back_but_quoted() -> None:
 
 def test_leaving_twice_is_leaving_once() -> None:
     left_on("6 Jan").when(on("7 Jan"), leaving()).repeated()
-    left_on("6 Jan").when(on("7 Jan"), leaving("X-2")).refused(Refusal.cooling_off_is_over)
+    left_on("6 Jan").when(on("7 Jan"), leaving("X-2")).refused(Refusal.cancellation_is_open)
 
 
 def test_the_days_count_from_the_actual_payout() -> None:

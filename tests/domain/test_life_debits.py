@@ -482,3 +482,12 @@ def test_a_debit_that_fails_after_closure_costs_nothing() -> None:
     story = given(a_loan_at_its_last_row(mandate={**MANDATE, "max_amount_paise": rupees("2,00,000")}))
     story.when(on("5 Feb 09:00"), payment("1,01,500")).when(on("5 Feb 15:00"), debit_failed())
     story.then(a(DebitFailed)).and_the_loan(state="closed", payable="0")
+
+
+def test_a_debit_whose_instalment_hindsight_took_away_is_booked_and_not_tried_again() -> None:
+    story = given(a_loan(months=4, mandate={**MANDATE, "max_amount_paise": rupees("1,00,000")}))
+    story.when(on("5 Feb 09:00"), debit_succeeded(1)).when(on("5 Mar 09:00"), debit_succeeded(2))
+    story.when(on("5 Apr 09:00"), payment("68,000", value="1 Mar", intent="part-prepayment"))
+    story.when(on("5 Apr 10:00"), debit_succeeded(3, amount="10"))
+    assert story.all(DebitSucceeded)[-1].amount_paise == rupees("10")
+    assert story.all(RetryScheduled) == []

@@ -80,7 +80,7 @@ def test_the_compensation_reaches_the_borrower_as_a_refund_does() -> None:
     story = a_repaid_loan().when(on("9 Mar"))
     story.when(on("9 Mar 12:00"), payout_settled(instruction=story.all(RefundInstructed)[0].instruction_id))
     story.then(a(RefundSettled, amount_paise="5,000"))
-    story.and_the_loan(refund_due="5,000", state="closed")
+    story.and_the_loan(refund_due="0", state="closed")
 
 
 def test_a_settled_loans_papers_are_released_too_and_a_written_off_ones_are_kept() -> None:
@@ -108,7 +108,7 @@ def test_a_loan_that_opens_again_owes_no_papers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "refusal"), [("7 Feb", Refusal.value_date_in_the_future), ("4 Feb", Refusal.value_date_in_the_future)]
+    ("said", "refusal"), [("7 Feb", Refusal.papers_before_closure), ("4 Feb", Refusal.papers_before_closure)]
 )
 def test_papers_are_released_between_the_repayment_and_today(said: str, refusal: Refusal) -> None:
     a_repaid_loan().when(on("6 Feb"), papers(said)).refused(refusal, "/on")

@@ -87,7 +87,7 @@ OTHER: dict[str, tuple[Any, str, Any]] = {
     "settlement.valid_days": (15, "settlement_valid_days", 15),
     "cooling_off.days": (1, "cooling_off_days", 1),
     "cooling_off.keeps_processing_fee": (True, "cooling_off_fee_kept", True),
-    "rate_reset.option": ("both", "reset_option", "both"),
+    "rate_reset.option": ("higher_emi", "reset_option", "higher_emi"),
     "rate_reset.max_instalments": (360, "reset_max_instalments", 360),
     "rate_reset.fixed_switches": (0, "reset_fixed_switches", 0),
     "rate_reset.statement_months": (1, "statement_months", 1),
