@@ -211,6 +211,13 @@ def year_fraction(day_count: DayCount, start: date, end: date) -> Fraction:
     return _BY_DATES[day_count](start, end)
 
 
+def days_of_year(day_count: DayCount, on: date) -> int:
+    """So many of a day's interest make a year's."""
+    if day_count == "ACT/ACT":
+        return 366 if isleap(on.year) else 365
+    return {"ACT/365": 365, "ACT/364": 364}.get(day_count, 360)
+
+
 def regular_fraction(day_count: DayCount, frequency: Frequency, start: date, end: date) -> Fraction:
     """The part of a year that a regular period is: under `30/360` and `period` whatever the calendar says."""
     if frequency.unit != "bullet":

@@ -106,6 +106,7 @@ def loan_summary(loan: Loan, as_of: datetime, rules: Rules) -> dict[str, Any]:
         "accrued_booked_paise": loan.accrued_booked,
         "provision_paise": loan.provision_paise,
         "settlement": loan.settlement,
+        "closing": loan.closing or None,
         "instalment_paise": loan.instalment_paise,
         "next_due_on": row.due_on.isoformat() if row else None,
         "next_due_paise": row.total if row else 0,

@@ -83,8 +83,9 @@ def complain(message: str, status: int) -> int:
     return status
 
 
-def read_file(file: str) -> tuple[list[Scenario], bool]:
-    """The scenarios of a file, and whether it holds a list."""
+def read_file(file: str, *, strict: bool) -> tuple[list[Scenario], bool]:
+    """The scenarios of a file, and whether it holds a list. Unknown keys are flaws where it is to be `strict`; else
+    they are told on stderr, and ignored as on the wire."""
     try:
         asked: Any = orjson.loads(read_bytes(file))
     except OSError as error:
@@ -95,10 +96,13 @@ def read_file(file: str) -> tuple[list[Scenario], bool]:
     scenarios: list[Scenario] = []
     flaws: list[str] = []
     for index, item in enumerate(cast("list[Any]", asked) if many else [asked]):
+        base = f"/{index}" if many else ""
+        overlooked: list[tuple[str, str]] = []
         try:
-            scenarios.append(read(item))
+            scenarios.append(read(item, None if strict else overlooked))
+            for pointer, wrong in overlooked:
+                print(f"note: {base + pointer}: {wrong}", file=sys.stderr)
         except Malformed as error:
-            base = f"/{index}" if many else ""
             flaws += [f"{base + pointer or '/'}: {wrong}" for pointer, wrong in error.flaws]
     if flaws:
         raise Unreadable("\n  ".join([f"{file} is no scenario:", *flaws]))
@@ -113,7 +117,7 @@ def answered(one: Scenario, rules: Rules) -> dict[str, Any]:
 
 
 def lived(file: str, rules: Rules, *, pretty: bool) -> int:
-    scenarios, many = read_file(file)
+    scenarios, many = read_file(file, strict=False)
     answers = [answered(one, rules) for one in scenarios]
     for one, came in zip(scenarios, answers, strict=True):
         for index in came["unused_script"]:
@@ -185,7 +189,7 @@ def checked(files: list[str], rules: Rules, *, many: bool, json: bool) -> int:
 def check_file(file: str, rules: Rules) -> Iterator[Checked]:
     name = Path(file).name
     try:
-        scenarios, many = read_file(file)
+        scenarios, many = read_file(file, strict=True)
     except Unreadable as error:
         yield Checked(name, "unreadable", [str(error)])
         return

@@ -113,8 +113,16 @@ class Loan(Answer):
     dpd: int
     bucket: str
     classification: str
+    classification_because: str
+    asset_class: str
+    npa_since: date | None
+    restructured_on: date | None
     outstanding: Outstanding
     payable_paise: int
+    penal_accruing_paise: int
+    accrued_booked_paise: int
+    provision_paise: int
+    settlement: dict[str, Any] | None
     instalment_paise: int
     next_due_on: date | None
     next_due_paise: int

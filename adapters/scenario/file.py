@@ -125,17 +125,41 @@ class Scenario(Strict):
         return day_end(self.until)
 
 
-def read(item: object) -> Scenario:
-    """A scenario from parsed JSON; `Malformed` with every flaw and its JSON pointer."""
+def read(item: object, overlooked: list[tuple[str, str]] | None = None) -> Scenario:
+    """A scenario from parsed JSON; `Malformed` with every flaw and its JSON pointer.
+
+    Unknown keys are flaws, unless `overlooked` is there to take them: then they are ignored, as on the wire.
+    """
     if not isinstance(item, Mapping):
         raise Malformed([("", "a scenario is a JSON object")])
     try:
         scenario = Scenario.model_validate_json(orjson.dumps(item))
     except ValidationError as error:
-        raise Malformed(_told(flaw["loc"], flaw["type"], flaw["msg"]) for flaw in error.errors()) from None
-    if flaws := [*_strangers(scenario), *_out_of_time(scenario)]:
-        raise Malformed(flaws)
+        flaws = error.errors()
+        told = [_told(flaw["loc"], flaw["type"], flaw["msg"]) for flaw in flaws]
+        if overlooked is None or any(flaw["type"] != "extra_forbidden" for flaw in flaws):
+            raise Malformed(told) from None
+        overlooked += told
+        scenario = Scenario.model_validate_json(orjson.dumps(_without(item, [flaw["loc"] for flaw in flaws])))
+    strangers = [*_strangers(scenario)]
+    if overlooked is None:
+        strangers += _strange_keys_of(scenario)
+    else:
+        overlooked += _strange_keys_of(scenario)
+    if flaws_left := [*strangers, *_out_of_time(scenario)]:
+        raise Malformed(flaws_left)
     return scenario
+
+
+def _without(item: Mapping[str, Any], places: Iterable[tuple[int | str, ...]]) -> dict[str, Any]:
+    """The same JSON without what stands at these places."""
+    copy: dict[str, Any] = orjson.loads(orjson.dumps(item))
+    for *way, last in places:
+        inner: Any = copy
+        for part in way:
+            inner = inner[part]
+        del inner[last]
+    return copy
 
 
 def _told(loc: tuple[int | str, ...], kind: str, message: str) -> tuple[str, str]:
@@ -167,19 +191,24 @@ def _out_of_time(scenario: Scenario) -> Iterator[tuple[str, str]]:
 
 
 def _strangers(scenario: Scenario) -> Iterator[tuple[str, str]]:
-    """Keys in messages that the wire would ignore, and types that no topic carries."""
+    """Types that no topic carries, and steps of another loan."""
     loan_id = scenario.disbursal.get("loan_id")
-    yield from strange_keys(DisbursalRequested, scenario.disbursal, "/disbursal")
     for index, step in enumerate(scenario.steps):
         if step.type not in KNOWN:
             meant = get_close_matches(step.type, list(KNOWN), 1)
             hint = f": did you mean {meant[0]!r}?" if meant else f"; the types are {', '.join(KNOWN)}"
             yield f"/steps/{index}/type", f"no topic carries {step.type!r}{hint}"
             continue
-        _, model = KNOWN[step.type]
         if step.data.get("loan_id", loan_id) != loan_id:
             yield f"/steps/{index}/data/loan_id", f"is another loan than the disbursal's, {loan_id!r}"
-        yield from strange_keys(model, step.data, f"/steps/{index}/data")
+
+
+def _strange_keys_of(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Keys in messages that the wire ignores."""
+    yield from strange_keys(DisbursalRequested, scenario.disbursal, "/disbursal")
+    for index, step in enumerate(scenario.steps):
+        if step.type in KNOWN:
+            yield from strange_keys(KNOWN[step.type][1], step.data, f"/steps/{index}/data")
 
 
 def strange_keys(model: type[BaseModel], data: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str]]:

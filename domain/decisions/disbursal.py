@@ -133,8 +133,8 @@ def settle_payout(loan: Loan, command: c.SettlePayout, now: datetime, rules: Rul
     if instruction_id in loan.refunds:
         yield from settle_refund(loan, command)
         return
-    if not instruction_id and settled_on(loan, command.value_on):
-        raise Repeated  # the gateway names no instruction, and says again what it has said
+    if not command.instruction_id and says_again(loan, instruction_id, command.value_on):
+        raise Repeated
     if instruction_id not in loan.payouts:
         raise Refused(Refusal.instruction_unknown, "/instruction_id", instruction_id=instruction_id)
     outcome = loan.outcomes.get(instruction_id)
@@ -233,6 +233,13 @@ def without_tranche(loan: Loan, planned_on: date, at: datetime, rules: Rules) ->
 def open_payout(loan: Loan) -> str:
     """The payout that waits for an answer, when the gateway does not name it."""
     return next((known for known in loan.payouts if known not in loan.outcomes), "")
+
+
+def says_again(loan: Loan, open_one: str, day: date) -> bool:
+    """Whether a gateway that names no instruction says again what it has said: money arrived on that day before, and
+    the payout that is open was planned for another."""
+    planned = loan.tranches[loan.payouts[open_one]].on if open_one else None
+    return settled_on(loan, day) and planned != day
 
 
 def settled_on(loan: Loan, day: date) -> bool:

@@ -276,7 +276,8 @@ def newest_unpaid(loan: Loan, lines: list[e.Line]) -> int | None:
 def find_receipt(loan: Loan, command: c.ReverseReceipt) -> Receipt:
     found = loan.receipt(command.source, command.instruction_id) or loan.receipt(command.source, command.reference)
     if found is None:
-        raise Refused(Refusal.receipt_unknown, "/gateway_reference", reference=command.reference)
+        field = "/payment_reference" if command.source == "payment" else "/gateway_reference"
+        raise Refused(Refusal.receipt_unknown, field, reference=command.reference)
     return found
 
 

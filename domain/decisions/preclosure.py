@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 from domain import commands as c
 from domain import events as e
-from domain.calendar import ist_day
+from domain.calendar import days_of_year, ist_day
 from domain.decisions import penal
 from domain.decisions.ahead import on_day
 from domain.decisions.charges import a_charge
 from domain.decisions.debits import fall_due
 from domain.decisions.rules import Rules, percent_of
-from domain.decisions.terms_change import accrued_interest, brought_forward
+from domain.decisions.terms_change import accrued_interest, brought_forward, rate_on
 from domain.decisions.upkeep import live, once, shown
 from domain.events import LoanEvent
 from domain.law.prepayment import prepayment_charge_barred
 from domain.loan import Loan
+from domain.money import round_ratio, round_to_unit
 from domain.refusals import Refusal, Refused
+from domain.terms import ON_THE_FIRST_PRINCIPAL
 
 
 def quote_parts(loan: Loan, on: date, rules: Rules) -> dict[str, int]:
@@ -102,16 +105,39 @@ def quote(loan: Loan, command: c.QuotePreclosure, now: datetime, rules: Rules) -
     if on < ist_day(now):
         raise Refused(Refusal.effective_date_not_ahead, "/on", on=on)
     parts = quote_parts(loan, on, rules)
-    total = total_of(parts)
     yield e.PreclosureQuoted(
         quote_id=f"{loan.id}:quote:{loan.version + 1}",
         on=on.isoformat(),
-        valid_until=(on + timedelta(days=rules.product_of(loan).quote_valid_days)).isoformat(),
+        valid_until=valid_until(loan, on, rules).isoformat(),
         parts=parts,
-        total_paise=total,
-        per_diem_paise=quote_total(loan, on + timedelta(days=1), rules) - total,
+        total_paise=total_of(parts),
+        per_diem_paise=per_diem(loan, on, rules),
         command_id=command.command_id,
     )
+
+
+def valid_until(loan: Loan, on: date, rules: Rules) -> date:
+    """The last day on which exactly the quote closes the loan: the product's days, and not past the next due date, when
+    another instalment is owed."""
+    last = on + timedelta(days=rules.product_of(loan).quote_valid_days)
+    due_on = next((row.due_on for row in loan.rows[loan.due_rows :] if row.due_on > on), None)
+    return last if due_on is None else min(last, due_on - timedelta(days=1))
+
+
+def per_diem(loan: Loan, on: date, rules: Rules) -> int:
+    """What a day more costs: a day's interest on the principal that is not due, and a day's penal charge. Paise."""
+    product = rules.product_of(loan)
+    loan = on_day(loan, on)
+    row, terms = loan.next_row, loan.agreed
+    late = sum(due.unpaid for due in loan.open_dues() if due.kind in penal.BEARS)
+    penal_a_day = percent_of(late, product.penal_percent / penal.DAYS_OF_YEAR)
+    if row is None:
+        return penal_a_day
+    if terms.interest_method in ON_THE_FIRST_PRINCIPAL:
+        days = max(1, (row.due_on - (loan.accrual_from or on)).days)
+        return penal_a_day + round_ratio(row.interest - loan.accrual_carried, days, terms.rounding_mode)
+    rate = Fraction(rate_on(terms, on)) / 100
+    return penal_a_day + round_to_unit(loan.principal_not_due() * rate / days_of_year(terms.day_count, on))
 
 
 def preclose_with(loan: Loan, on: date, rules: Rules) -> Iterator[LoanEvent]:

@@ -268,3 +268,12 @@ def test_no_two_schedules_are_made_where_none_is_needed() -> None:
     story = a_site(by_us=False).when(on("6 Mar"))
     assert [each.reason for each in story.all(EmiScheduled)] == ["booking"]
     assert given(a_loan(mandate={})).when(on("6 Mar")).all(Recast) == []
+
+
+def test_a_payout_that_is_told_twice_without_its_instruction_settles_no_other_tranche() -> None:
+    terms = {"tranches": [{"on": "2026-02-15", "amount_paise": 50_000_00}]}
+    story = nothing_yet().book(on("20 Feb"), a_request(payout=PAYOUT, mandate={}, terms=terms))
+    story.when(on("20 Feb 12:00"), payout_settled("5 Jan")).when(on("20 Feb 13:00"), payout_settled("5 Jan")).repeated()
+    assert [part.status for part in story.the_loan.tranches] == ["settled", "instructed"]
+    story.when(on("20 Feb 14:00"), payout_settled("15 Feb", instruction="LN-1:payout:2:1"))
+    assert [part.on for part in story.the_loan.tranches] == [day("5 Jan"), day("15 Feb")]
