@@ -27,6 +27,8 @@ from adapters.processes import ChildProcess, ProcessFailed
 from adapters.settings import Settings
 from tests.eventually import eventually
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -10,6 +10,8 @@ from domain.events import LoanEvent
 from tests.integration.read_models.books import a_projector, catch_up, write_log, write_snapshots
 from tests.lives import RULES, the_loan
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def audited(house: str, pool: asyncpg.Pool, history: list[LoanEvent]) -> asyncpg.Connection:

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 
 from domain.events import LoanEvent
 from tests.integration.read_models.books import PARTITIONS, a_projector, catch_up, reached, write_log
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 

@@ -15,6 +15,8 @@ from streams.rebuild import Rebuild, RebuildRefused
 from tests.integration.read_models.books import a_projector, all_rows, catch_up, reached, write_log
 from tests.lives import RULES
 
+pytestmark = pytest.mark.slow
+
 ALL_NAMES = sorted(BY_NAME)
 
 
