@@ -182,11 +182,11 @@ class Engine:
         return 0.05 * 2**self._defeats * uniform(0.5, 1.5)
 
     async def _turn(self) -> None:
-        await self._clock.refresh()
         self._let_go(self._inbox.take_revoked())
         if self._inbox.unclaimed:
             await self._claim(self._inbox.unclaimed)
         records = await self._inbox.poll(self._wait_ms)
+        await self._clock.refresh()  # after the records: none is decided at a moment before it came
         now = self._clock.now()
         wakeups = await self._due(now)
         if not records and not wakeups:

@@ -224,7 +224,8 @@ class TestLoans:
         parts = dict(today["parts"])
         excess = parts.pop("excess_paise")
         assert today["total_paise"] == sum(parts.values()) - excess
-        assert tomorrow["total_paise"] - today["total_paise"] == today["per_diem_paise"] > 0
+        assert today["per_diem_paise"] > 0
+        assert abs(tomorrow["total_paise"] - today["total_paise"] - today["per_diem_paise"]) <= 1  # each is rounded once
 
 
 class TestCommands:
@@ -251,7 +252,7 @@ class TestCommands:
 
     async def test_a_new_schedule_stands_beside_the_old_one(self, house: House):
         await house.clock("1 Mar 13:00")
-        body = {"type": "restructure", "effective_on": "2026-03-10", "instalments": 18, "reason": "job lost"}
+        body = {"type": "restructure", "effective_on": "2026-03-01", "instalments": 18, "reason": "job lost"}
         assert (await self.send(house, body, Prefer="wait=20")).json()["status"] == "done"
         new = await house.get(f"{API}/loans/{PAID}/schedule")
         old = await house.get(f"{API}/loans/{PAID}/schedule?version=1")
