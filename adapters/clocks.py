@@ -8,6 +8,7 @@ import asyncpg
 
 from adapters.settings import Settings
 from streams.clock import IST, Clock, SimulatedClock, SystemClock
+from streams.database_away import DATABASE_AWAY
 from streams.ports import LogUnreachable
 
 
@@ -22,7 +23,7 @@ class SteppedClock:
     async def refresh(self) -> None:
         try:
             stepped = await self._pool.fetchval("SELECT now FROM simulated_clock")
-        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
+        except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
             raise LogUnreachable(repr(error)) from error
         if stepped is not None:
             self._now = stepped.astimezone(IST)

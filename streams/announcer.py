@@ -17,6 +17,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from projections.base import Outgoing, Projection, Row, Table
+from streams.database_away import DATABASE_AWAY
 from streams.envelope import headers_for
 from streams.read_models import Positions, changed_rows, mark_published, positions_of
 
@@ -26,7 +27,7 @@ WAITING_BATCHES = 8
 PAUSE_SECONDS = 1.0
 SENT_AT_ONCE = 5_000
 
-TROUBLE = (KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+TROUBLE = (KafkaError, asyncpg.PostgresError, *DATABASE_AWAY)
 
 log = structlog.get_logger("announcer")
 

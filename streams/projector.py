@@ -18,6 +18,7 @@ import structlog
 
 from projections.base import Projection, Write
 from streams.announcer import Announcer, Told
+from streams.database_away import DATABASE_AWAY
 from streams.folding import Folded, Loans, LogRow, fold, read_log
 from streams.read_models import Connection, Positions, Superseded, move, positions_of, write
 
@@ -71,7 +72,7 @@ class Projector:
                     await self.take_stock(reader)
                     self.on_ready()
                     await self.follow(reader, writer, stop)
-            except (Superseded, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except (Superseded, asyncpg.PostgresError, *DATABASE_AWAY) as error:
                 log.warning("start again from where the read models stand", error=repr(error))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), RETRY_SECONDS)

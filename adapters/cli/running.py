@@ -62,7 +62,7 @@ async def ensure_no_loans(dsn: str, what: str) -> None:
 def run(main: Coroutine[Any, Any, int | None]) -> int:
     """Run it until it is done or we are told to stop, and say in words what went wrong: the exit status."""
     from aiokafka.errors import KafkaError
-    from asyncpg import InterfaceError, PostgresError
+    from asyncpg import InterfaceError, InternalClientError, PostgresError
 
     try:
         return asyncio.run(_until_told_to_stop(main)) or 0
@@ -72,7 +72,7 @@ def run(main: Coroutine[Any, Any, int | None]) -> int:
         print(error, file=sys.stderr)
     except KafkaError as error:
         print(f"Kafka: {error}", file=sys.stderr)
-    except (PostgresError, InterfaceError) as error:
+    except (PostgresError, InterfaceError, InternalClientError) as error:
         print(f"PostgreSQL: {error}", file=sys.stderr)
     except (ConnectionError, TimeoutError, socket.gaierror) as error:
         print(f"no connection to PostgreSQL: {str(error) or 'no answer in time'}", file=sys.stderr)

@@ -21,6 +21,7 @@ from domain import events as e
 from domain import snapshot
 from domain.codec import decode
 from domain.loan import Loan
+from streams.database_away import DATABASE_AWAY
 from streams.envelope import Record
 from streams.loan_standings import STANDING
 from streams.ports import Claim, DeadLetter, EventRow, FencedOff, Held, LogUnreachable, Part, Stood
@@ -180,15 +181,9 @@ class PostgresLog:
         try:
             async with self._pool.acquire() as connection:
                 yield connection
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.InterfaceError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.OperatorInterventionError,
-            asyncpg.TransactionRollbackError,  # a deadlock: whoever lost it tries again
-            asyncpg.InsufficientResourcesError,
-        ) as error:
+        except asyncpg.DataError:
+            raise  # ours: to try again would not help
+        except DATABASE_AWAY as error:
             raise LogUnreachable(repr(error)) from error
 
     async def events_after(self, partition: int, position: int, limit: int) -> list[EventRow]:

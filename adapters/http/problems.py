@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 
 from adapters.sending import BrokerDown
 from domain.refusals import EXPLAINED, Refusal, Refused
+from streams.database_away import DATABASE_AWAY
 from streams.ports import LogUnreachable
 
 log = structlog.get_logger("api")
@@ -110,10 +111,7 @@ def install(app: FastAPI) -> None:
         detail = "The read models are not there yet. Start `qist projector`, and try again."
         return answer(request, Problem(503, "read-models-missing", detail, headers={"Retry-After": "5"}))
 
-    for kind in (
-        BrokerDown, LogUnreachable, OSError, TimeoutError,
-        asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError,
-    ):  # fmt: skip
+    for kind in (BrokerDown, LogUnreachable, *DATABASE_AWAY):
         app.add_exception_handler(kind, out_of_reach)
     for missing in (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.UndefinedFunctionError):
         app.add_exception_handler(missing, no_read_models)

@@ -225,7 +225,10 @@ class TestLoans:
         excess = parts.pop("excess_paise")
         assert today["total_paise"] == sum(parts.values()) - excess
         assert today["per_diem_paise"] > 0
-        assert abs(tomorrow["total_paise"] - today["total_paise"] - today["per_diem_paise"]) <= 1  # each is rounded once
+        # each of the two is rounded once
+        assert (
+            abs(tomorrow["total_paise"] - today["total_paise"] - today["per_diem_paise"]) <= 1
+        )  # each is rounded once
 
 
 class TestCommands:

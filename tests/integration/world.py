@@ -411,15 +411,20 @@ async def all_read(settings: Settings, seconds: float = 60) -> None:
     database = await asyncpg.connect(settings.database_url)
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)
     await consumer.start()
+    behind: dict[TopicPartition, tuple[int, int]] = {}
     try:
         async with asyncio.timeout(seconds):
             while True:
                 ends = await consumer.end_offsets(parts_of(INBOUND))
                 rows = await database.fetch("SELECT * FROM inbound_offsets WHERE cluster_id = $1", cluster)
                 reached = {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-                if all(reached.get(part, 0) >= end for part, end in ends.items()):
+                behind = {part: (reached.get(part, 0), end) for part, end in ends.items() if reached.get(part, 0) < end}
+                if not behind:
                     return
                 await asyncio.sleep(0.05)
+    except TimeoutError as late:
+        late.add_note(f"still to read (from, to): {behind}")
+        raise
     finally:
         await consumer.stop()
         await database.close()
