@@ -22,7 +22,7 @@ from adapters.kafka import client_options, cluster_identity, new_producer
 from adapters.settings import Settings
 from adapters.simulator.world import Sending, World
 from streams.envelope import headers_for
-from streams.topics import DEBIT_INSTRUCTIONS, LOAN_EVENTS, PAYOUT_INSTRUCTIONS
+from streams.topics import COMMANDS, DEBIT_INSTRUCTIONS, LOAN_EVENTS, PAYOUT_INSTRUCTIONS
 
 STEP = timedelta(hours=1)
 """Moments within an hour are dealt with together, each at its own business time."""
@@ -67,6 +67,8 @@ class Driver:
         self._asked: set[str] = set()
         self._told: set[str] = set()
         self.messages = 0
+        self.commands = 0
+        """Those of the messages that were commands."""
         self.events = 0
 
     async def run(
@@ -149,6 +151,7 @@ class Driver:
             stored = await future
             self._sent[topic, stored.partition] = max(self._sent.get((topic, stored.partition), 0), stored.offset + 1)
         self.messages += len(futures)
+        self.commands += sum(topic == COMMANDS.name for topic, _ in futures)
 
     # --- rest ------------------------------------------------------------------------------------------------
 
