@@ -33,11 +33,9 @@ async def projections_caught_up(database: asyncpg.Connection, seconds: float = 1
 
 
 async def told_itself(database: asyncpg.Connection, driver: Driver) -> int:
-    """Commands that Qist has given itself (a borrower's class, told to their other loans): read, but not by the driver."""
-    read = await database.fetchval(
-        "SELECT coalesce(sum(next_offset), 0) FROM inbound_offsets WHERE topic = $1", COMMANDS.name
-    )
-    return int(read) - driver.commands
+    """Commands that Qist has given itself (a borrower's class, told to their other loans)."""
+    rows = await database.fetch("SELECT next_offset FROM inbound_offsets WHERE topic = $1", COMMANDS.name)
+    return sum(row["next_offset"] for row in rows) - driver.commands
 
 
 async def summarise(database: asyncpg.Connection, driver: Driver, books: Books, seconds: float) -> dict[str, Any]:
