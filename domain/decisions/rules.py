@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
 from domain.failures import FailureCodes
 from domain.loan import Loan
+from domain.policies.insight import Insight
 from domain.product import Product, Products
 
 
@@ -16,6 +17,8 @@ class Rules:
 
     products: Products
     codes: FailureCodes
+    insight: Insight = field(default_factory=Insight.empty)
+    """What the whole book's outcomes say, as of the start of the day."""
 
     def product_of(self, loan: Loan) -> Product:
         """The version that the loan was booked under."""
