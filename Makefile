@@ -7,6 +7,9 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
             $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 UV     := $(shell command -v uv 2>/dev/null)
 PYTEST  = $(BIN)/pytest $(ARGS)
+FAST    = not slow and not broker and not browser
+# Tests of whole services have the processor for themselves; all others run side by side.
+ALONE   = tests/integration tests/browser
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test fast lint check docs lock bench kafka kafka-jars clean
@@ -37,10 +40,13 @@ up: setup ## everything on this machine, until Ctrl-C
 	$(BIN)/qist up $(ARGS)
 
 test: setup ## all tests: fast ones, on embedded services, on Apache Kafka, in the browser
-	$(PYTEST)
+	@status=0; \
+	$(PYTEST) -n auto $(foreach folder,$(ALONE),--ignore=$(folder)) || status=1; \
+	$(PYTEST) $(ALONE) || status=1; \
+	exit $$status
 
 fast: setup ## the tests that need no broker and no browser, in under two minutes
-	$(PYTEST) -m "not slow and not broker and not browser"
+	$(PYTEST) -n auto -m "$(FAST)"
 
 lint: setup ## style, import arrows, types
 	$(BIN)/ruff check .
