@@ -20,6 +20,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "api": ("adapters.cli.api:api", "The HTTP API, the webhooks and the live page."),
     "bench": ("adapters.cli.bench:bench", "How fast Qist is here, beside the stock pieces, in one run."),
     "demo": ("adapters.cli.demo:demo", "A year of simulated loans in minutes, with a summary that reconciles."),
+    "evaluate-retries": (
+        "adapters.cli.evaluate_retries:evaluate_retries",
+        "What trying failed debits again brings in, by strategy, on a population.",
+    ),
+    "simulate population": ("adapters.cli.simulate:population", "A population of accounts for `evaluate-retries`."),
     "topics create": ("adapters.cli.admin:create", "Make the topics that are missing on the broker."),
     "db migrate": ("adapters.cli.admin:migrate", "Bring the database up to date."),
     "rebuild": ("adapters.cli.rebuild:rebuild", "Make a read model anew from the log, beside the live one, and swap."),
@@ -44,6 +49,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 
 # The first words of commands of two words.
 GROUPS: Final[dict[str, str]] = {
+    "simulate": "Made-up worlds to try Qist on.",
     "topics": "Topics on the broker.",
     "db": "The database.",
     "dead-letters": "What could not be applied.",

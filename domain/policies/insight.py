@@ -7,7 +7,7 @@ came first. Counts are of debits that were answered; money is not counted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from types import MappingProxyType
 from typing import NamedTuple
@@ -69,6 +69,20 @@ class Insight:
     @classmethod
     def empty(cls) -> Insight:
         return cls()
+
+    @classmethod
+    def from_days(cls, days: Mapping[date, Mapping[tuple[Way, str], int]], as_of: date) -> Insight:
+        """From counts by day, way and outcome (`success` or a failure class); days from `as_of` on are left out."""
+        counts: dict[Way, Tally] = {}
+        yesterday: dict[Way, Tally] = {}
+        for day, counted in days.items():
+            age = (as_of - day).days
+            for (way, outcome), many in counted.items() if 1 <= age <= DAYS else ():
+                told = replace(EMPTY, **{outcome: many})
+                counts[way] = counts.get(way, EMPTY) + told
+                if age == 1:
+                    yesterday[way] = yesterday.get(way, EMPTY) + told
+        return cls(as_of, counts, yesterday)
 
     def of(
         self,

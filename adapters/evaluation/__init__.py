@@ -1,0 +1,1 @@
+"""Strategies for trying failed debits again, compared on populations whose money is known."""

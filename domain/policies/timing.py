@@ -1,0 +1,105 @@
+"""Which of the moments that a rail allows to use, for an instalment that could not be debited.
+
+A few attempts, many moments: the set is chosen together, each moment for the futures that the others would miss, and
+the earliest of the set comes next. When that one fails too, the set is chosen anew from what it taught.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import accumulate
+from typing import NamedTuple
+
+from domain.calendar import ist_day
+from domain.policies.likelihood import NOISE, SLOTS_A_DAY, Futures, slot_of
+
+
+class Chance(NamedTuple):
+    """A moment at which the rail takes a debit, and how likely it gets through to the account."""
+
+    at: datetime
+    through: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stakes:
+    """What an attempt may bring and costs. `wait` is the share of the amount that a day's wait is worth avoiding."""
+
+    amount_paise: int
+    attempt_paise: int
+    bounce_paise: int
+    wait: float
+
+
+class Choice(NamedTuple):
+    """A moment of the chosen set: how likely a debit then succeeds, by itself and where the earlier ones have failed,
+    and what it is worth in paise."""
+
+    at: datetime
+    likely: float
+    adds: float
+    worth: float
+
+
+def choose(
+    futures: Futures, due_day: int, chances: Sequence[Chance], tries: int, stakes: Stakes, gap_slots: int
+) -> list[Choice]:
+    """At most `tries` moments, at least `gap_slots` apart, in order of time; none where no moment is worth its cost."""
+    whole = sum(futures.values())
+    if not whole or not chances or tries < 1:
+        return []
+    first, last = slot_of(chances[0].at) - due_day * SLOTS_A_DAY, slot_of(chances[-1].at) - due_day * SLOTS_A_DAY
+    window = ((1 << (last - first + 1)) - 1) << first
+    left: Futures = {}
+    for mask, weight in futures.items():
+        seen = mask & window
+        left[seen] = left.get(seen, 0.0) + weight / whole
+    start = futures_at(left, first, last)
+    slots = [slot_of(chance.at) - due_day * SLOTS_A_DAY for chance in chances]
+    today = ist_day(chances[0].at)
+    values = [stakes.amount_paise * (1 - stakes.wait * (ist_day(chance.at) - today).days) for chance in chances]
+    taken: list[tuple[int, float]] = []
+    while len(taken) < tries:
+        here = futures_at(left, first, last)
+        best, most = -1, 0.0
+        remaining = sum(left.values())
+        for index, chance in enumerate(chances):
+            slot = slots[index]
+            if any(abs(slot - slots[other]) < gap_slots for other, _ in taken):
+                continue
+            adds = chance.through * ((1 - NOISE) * here[slot - first] + NOISE / 2 * remaining)
+            worth = adds * values[index] - remaining * stakes.attempt_paise - (remaining - adds) * stakes.bounce_paise
+            if worth > most:
+                best, most = index, worth
+        if best < 0:
+            break
+        taken.append((best, most))
+        bit, through = 1 << slots[best], chances[best].through
+        left = {m: w * (1 - through * (1 - NOISE if m & bit else NOISE / 2)) for m, w in left.items()}
+    taken.sort()
+    return [
+        Choice(
+            chances[index].at,
+            chances[index].through * (NOISE / 2 + (1 - NOISE) * start[slots[index] - first]),
+            worth / values[index],
+            worth,
+        )
+        for index, worth in taken
+    ]
+
+
+def futures_at(futures: Futures, first: int, last: int) -> list[float]:
+    """The weight of the futures that hold each slot from `first` to `last`."""
+    steps = [0.0] * (last - first + 2)
+    for mask, weight in futures.items():
+        here = mask >> first
+        edges = here ^ (here << 1)  # where a stretch of money begins, or has ended
+        sign = weight
+        while edges:
+            low = edges & -edges
+            steps[low.bit_length() - 1] += sign
+            sign = -sign
+            edges ^= low
+    return list(accumulate(steps[:-1]))

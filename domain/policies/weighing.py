@@ -1,0 +1,114 @@
+"""One failed instalment, weighed: what its account's debits and the whole book's say of the moments to come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from math import exp
+from typing import NamedTuple
+
+from domain.calendar import IST, ist_day
+from domain.failures import SOFT, TECHNICAL
+from domain.policies.insight import Insight
+from domain.policies.likelihood import (
+    SLOTS_A_DAY,
+    Belief,
+    Borrower,
+    Futures,
+    Seen,
+    believe,
+    futures_of,
+    slot_of,
+    without,
+)
+from domain.policies.timing import Chance, Choice, Stakes, choose
+
+SUCCESS = "success"
+WAIT = 0.012
+"""A day's wait is worth avoiding for this share of the amount: money that comes late may not come, and the borrower's
+days past due run."""
+
+STILL_DOWN = 0.6
+"""That what failed technically just now still does..."""
+DOWN_HOURS = 24.0
+"""... falling by two thirds in so many hours."""
+USUAL = 0.02
+"""Share of technical failures on any day."""
+
+
+class Answer(NamedTuple):
+    """What came of a debit: when it was presented, of which instalment, `success` or the class of the failure."""
+
+    at: datetime
+    number: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """An instalment whose debit failed, and what may be done about it."""
+
+    borrower: Borrower
+    bank: str
+    rail: str
+    number: int
+    due_day: int
+    """An ordinal (`date.toordinal`)."""
+    answers: Sequence[Answer]
+    """Of all this loan's debits, in order; the last is the failure."""
+    moments: Sequence[datetime]
+    """At which a debit is allowed, in order."""
+    tries: int
+    """Attempts that are left."""
+    gap_hours: int
+    stakes: Stakes
+
+
+class Weighed(NamedTuple):
+    """The moments worth using, in order (none: give up), and what was believed."""
+
+    choices: list[Choice]
+    belief: Belief
+
+
+def weigh(question: Question, insight: Insight) -> Weighed:
+    """The model's answer: a pure function of the account's debits and of yesterday's counts."""
+    belief, futures = expect(question.borrower, question.answers, question.number, question.due_day)
+    chances = list(map(Chance, question.moments, gets_through(question, insight)))
+    gap = -(-question.gap_hours * SLOTS_A_DAY // 24)
+    return Weighed(choose(futures, question.due_day, chances, question.tries, question.stakes, gap), belief)
+
+
+def expect(borrower: Borrower, answers: Sequence[Answer], number: int, due_day: int) -> tuple[Belief, Futures]:
+    """Habits by what other instalments' debits told, and the futures that this one's debits leave."""
+    told = [Seen(slot_of(at), of, outcome == SUCCESS) for at, of, outcome in answers if outcome in (SUCCESS, SOFT)]
+    start = due_day * SLOTS_A_DAY
+    belief = believe(borrower, [seen for seen in told if seen.cycle != number], start)
+    futures = futures_of(belief, due_day)
+    for seen in told:
+        if seen.cycle == number and not seen.funded:
+            futures = without(futures, max(0, seen.slot - start))
+    return belief, futures
+
+
+def gets_through(question: Question, insight: Insight) -> list[float]:
+    """That a debit at each moment reaches the account at all: outages pass; the last failure and yesterday's counts
+    tell of them."""
+    last = question.answers[-1]
+    just_failed = STILL_DOWN if last.outcome == TECHNICAL else 0.0
+    rate, begun = 0.0, last.at
+    if insight.as_of is not None:
+        rate = insight.of(bank=question.bank, rail=question.rail, recent=True).technical_rate(USUAL)
+        begun = datetime.combine(insight.as_of, time(), IST)
+    return [
+        1 - min(0.95, USUAL + max(just_failed * _fades(last.at, at), (rate - USUAL) * _fades(begun, at)))
+        for at in question.moments
+    ]
+
+
+def _fades(since: datetime, at: datetime) -> float:
+    return exp(-max(0.0, (at - since) / timedelta(hours=1)) / DOWN_HOURS)
+
+
+__all__ = ["WAIT", "Answer", "Question", "Weighed", "expect", "ist_day", "weigh"]
