@@ -39,10 +39,15 @@ Shelf = dict[tuple[str, int], Shelved]
 def load_rules(products_dir: Path | None = None) -> Rules:
     """Products of the package and of the lender's own folder (`products_dir`, by default the setting's)."""
     shelf = load_shelf(products_dir or Settings.load().products_dir)
-    codes = FailureCodes.from_csv(
+    return Rules(Products({key: shelved.product for key, shelved in shelf.items()}), load_codes())
+
+
+@cache
+def load_codes() -> FailureCodes:
+    """The tables of failure codes as shipped."""
+    return FailureCodes.from_csv(
         item.read_text() for item in files("domain.reference").iterdir() if item.name.endswith(".csv")
     )
-    return Rules(Products({key: shelved.product for key, shelved in shelf.items()}), codes)
 
 
 def load_shelf(products_dir: Path | None) -> Shelf:

@@ -107,6 +107,13 @@ class Settings(BaseSettings):
     """Who may call our webhooks, and the secret that each signs with: `gateway:secret,gateway:secret`. A gateway that
     is named twice may use either, so that secrets can be changed without a gap. Not set: no webhook is served."""
 
+    gateways_file: Path | None = None
+    """TOML file of the gateways that `qist gateway` serves, and whose webhooks are taken. See docs/gateways.md."""
+    gateway_secrets: SecretStr | None = None
+    """What we log in to gateways with: `gateway:secret,gateway:secret`."""
+    gateway_group: str = "qist-gateway"
+    """Consumer group of the gateway role; the gateway's name is added, since each one reads all instructions."""
+
     products_dir: Path | None = None
     """Folder with the lender's own products, one TOML file each, beside those that are shipped. Not set: only those."""
 
@@ -140,8 +147,11 @@ class Settings(BaseSettings):
 
     def webhook_secrets_of(self, gateway: str) -> list[bytes]:
         """The secrets that a gateway may sign with; none for one that we do not know."""
-        pairs = (pair.partition(":") for pair in (_reveal(self.webhook_secrets) or "").split(","))
-        return [secret.strip().encode() for name, _, secret in pairs if name.strip() == gateway and secret.strip()]
+        return [secret.encode() for secret in _secrets_of(self.webhook_secrets, gateway)]
+
+    def gateway_secret_of(self, gateway: str) -> str | None:
+        """What we log in to a gateway with."""
+        return next(iter(_secrets_of(self.gateway_secrets, gateway)), None)
 
     def kafka_client_options(self) -> dict[str, Any]:
         """Security arguments for any aiokafka client, to be given beside `bootstrap_servers`."""
@@ -226,6 +236,12 @@ def _as_variable(value: Any) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _secrets_of(pairs: SecretStr | None, wanted: str) -> list[str]:
+    """The secrets of one name in `name:secret,name:secret`."""
+    split = (pair.partition(":") for pair in (_reveal(pairs) or "").split(","))
+    return [secret.strip() for name, _, secret in split if name.strip() == wanted and secret.strip()]
 
 
 def _reveal(secret: SecretStr | None) -> str | None:

@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "projector": ("adapters.cli.projector:projector", "The read models, kept up to date from the event log."),
     "streams": ("adapters.cli.streams:streams", "Borrower updates to their loans, and payment insights."),
     "api": ("adapters.cli.api:api", "The HTTP API, the webhooks and the live page."),
+    "gateway": ("adapters.cli.gateway:app", "Debits and payouts to gateways, and what became of them."),
     "bench": ("adapters.cli.bench:bench", "How fast Qist is here, beside the stock pieces, in one run."),
     "demo": ("adapters.cli.demo:demo", "A year of simulated loans in minutes, with a summary that reconciles."),
     "evaluate-retries": (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +16,8 @@ from adapters.clocks import clock_of
 from adapters.database import open_house
 from adapters.errors import Explained
 from adapters.event_store.postgres import PostgresLog
+from adapters.gateways.config import Api, load_gateways, vendor_of
+from adapters.gateways.port import Webhooks
 from adapters.house import load_rules
 from adapters.http.accepted import Accepted
 from adapters.http.lag import BrokerEnds
@@ -47,6 +49,8 @@ class Desk:
     ends: BrokerEnds
     live: Live
     accepted: Accepted = field(default_factory=Accepted)
+    vendors: Mapping[str, Webhooks] = field(default_factory=dict[str, Webhooks])
+    """Gateways that sign and speak in their own way."""
 
     async def now(self) -> datetime:
         """Business time."""
@@ -87,6 +91,9 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             sender=sender,
             ends=ends,
             live=Live(),
+            vendors={
+                name: vendor_of(config) for name, config in load_gateways(settings).items() if isinstance(config, Api)
+            },
         )
         yield desk
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -101,6 +101,18 @@ async def figures(desk: Desk) -> list[Metric]:
         letters = await connection.fetch(
             "SELECT reason, count(*) AS count FROM dead_letters WHERE retried_at IS NULL GROUP BY 1"
         )
+        calls = await connection.fetch(
+            "SELECT gateway, state, count(*) AS count, min(requested_at) FILTER (WHERE next_at IS NOT NULL) AS oldest"
+            " FROM gateway_calls WHERE state <> 'answered' GROUP BY 1, 2"
+        )
+        untold = await connection.fetchval("SELECT count(*) FROM gateway_outcomes WHERE published_at IS NULL")
+        lines = await connection.fetchval("SELECT count(*) FROM gateway_set_aside")
+    gateways = GaugeMetricFamily(
+        "qist_gateway_calls", "Orders without an outcome, by gateway and state.", labels=["gateway", "state"]
+    )
+    for row in calls:
+        gateways.add_metric([row["gateway"], row["state"]], row["count"])
+    unanswered = min((row["oldest"] for row in calls if row["oldest"]), default=None)
     records = CounterMetricFamily("qist_inbound_records", "Inbound records by what became of them.", labels=["outcome"])
     for outcome in ("applied", "repeated", "parked", "dead_lettered", "rerouted", "unparked"):
         records.add_metric([outcome], house[outcome])
@@ -128,6 +140,14 @@ async def figures(desk: Desk) -> list[Metric]:
         gauge("qist_parked_records", "Records that wait for their loan.", waiting["rows"]),
         gauge("qist_parked_age_seconds", "Business time since the oldest was parked.", age(waiting["oldest"], now)),
         gauge("qist_clock_seconds", "Business time, in seconds since 1970.", now.timestamp()),
+        gateways,
+        gauge(
+            "qist_gateway_unanswered_age_seconds",
+            "Real time since the oldest order without an outcome was taken.",
+            age(unanswered, datetime.now(UTC)),
+        ),
+        gauge("qist_gateway_untold_outcomes", "Outcomes that are not on their topics yet.", untold),
+        gauge("qist_gateway_set_aside", "Lines and files of gateways that could not be understood.", lines),
         gauge("qist_live_clients", "Clients of this server that watch the portfolio.", desk.live.clients),
     ]
 

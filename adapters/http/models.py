@@ -281,6 +281,8 @@ class WebhookAccepted(Answer):
     event_id: str
     type: str
     topic: str
+    known: bool = False
+    """Of a gateway with its own form: whether this event was taken before."""
 
 
 # --- Portfolio -----------------------------------------------------------------------------------------------

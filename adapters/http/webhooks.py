@@ -5,6 +5,9 @@
 
 A call is refused when its signature is wrong or old, and when it was accepted before. Beyond that nothing is dropped: a
 body that is not what its type says is sent on as well, so that the engine sets it aside where people look.
+
+A gateway of the lender's file (QIST_GATEWAYS_FILE) signs and speaks in its own way instead. Its events are written down
+and answered at once; the gateway role then enquires about what they name, for a webhook is a hint and no proof.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Header, Request, Response
 
+from adapters.gateways.port import Untrusted
 from adapters.http import models
 from adapters.http.answers import json
 from adapters.http.commands import LARGEST_BODY
@@ -60,6 +64,13 @@ async def take_webhook(
     body = await request.body()
     if len(body) > LARGEST_BODY:
         raise Problem(413, "body-too-large", f"A body has at most {LARGEST_BODY} bytes.")
+    if vendor := desk.vendors.get(gateway):
+        try:
+            event_id = vendor.checked(request.headers, body, secrets, time.time())
+        except Untrusted as error:
+            raise Problem(401, "signature-refused", f"Not believed: {error}.") from None
+        known = not await keep(desk.pool, gateway, event_id, body)
+        return json({"event_id": event_id, "type": "", "topic": "", "known": known}, 202)
     signature = checked_signature(qist_signature, body, secrets, time.time())
     topic = TOPIC_OF.get(ce_type or "")
     if topic is None or ce_type is None:
@@ -108,6 +119,18 @@ async def first_time(connection: Any, gateway: str, signature: str) -> bool:
             signature,
         )
     )
+
+
+async def keep(pool: Any, gateway: str, event_id: str, body: bytes) -> bool:
+    """Write a vendor's event down; False when it was there. Vendors repeat until they hear 2xx, so that is no error."""
+    kept = await pool.fetchval(
+        "INSERT INTO gateway_webhooks (gateway, event_id, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+        " RETURNING true",
+        gateway,
+        event_id,
+        body,
+    )
+    return bool(kept)
 
 
 def loan_of(body: bytes) -> str:

@@ -1,0 +1,62 @@
+"""Outcomes as Qist's topics carry them, from an order and what its gateway answered. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from adapters.gateways.port import UNMAPPED, Answer, Order, Told
+from streams.wire import CARRIES
+
+TYPES: Mapping[tuple[str, str], str] = {
+    ("debit", "pending"): "gateway.debit.failed.v1",  # its code says that it is no failure yet
+    ("debit", "succeeded"): "gateway.debit.succeeded.v1",
+    ("debit", "failed"): "gateway.debit.failed.v1",
+    ("debit", "reversed"): "gateway.debit.reversed.v1",
+    ("payout", "succeeded"): "gateway.payout.settled.v1",
+    ("payout", "failed"): "gateway.payout.failed.v1",
+    ("payout", "reversed"): "gateway.payout.returned.v1",
+    ("refund", "succeeded"): "gateway.payout.settled.v1",
+    ("refund", "failed"): "gateway.payout.failed.v1",
+    ("refund", "reversed"): "gateway.payout.returned.v1",
+    ("mandate-cancel", "succeeded"): "gateway.mandate.cancelled.v1",
+}
+"""(kind of order, what became of it) -> the type that says so; what is not here is told to nobody."""
+
+TOPIC_OF = {model.TYPE: topic for topic, models in CARRIES.items() for model in models}
+
+
+def outcome(gateway: str, order: Order, what: str, answer: Answer, now: datetime) -> Told | None:
+    """The message that says what became of an order; the same fact has the same id, however often it is learnt."""
+    kind = TYPES.get((order.kind, what))
+    if kind is None:
+        return None
+    at = answer.at or now
+    body: dict[str, Any] = {"loan_id": order.loan_id, "at": at.isoformat(), "gateway": gateway}
+    if order.kind == "mandate-cancel":
+        body["mandate_id"] = order.body.get("mandate_id", "")
+    else:
+        body |= {
+            "instruction_id": order.instruction_id,
+            "amount_paise": order.amount_paise if answer.amount_paise is None else answer.amount_paise,
+            "rail": answer.rail or order.rail,
+            "bank": order.bank,
+            "gateway_reference": answer.reference or order.instruction_id,
+        }
+        if answer.value_on is not None:
+            body["value_on"] = answer.value_on.isoformat()
+    if what in ("pending", "failed"):
+        body["code"] = answer.code or UNMAPPED
+    if answer.message and what != "succeeded":
+        body["message"] = answer.message[:500]
+    identity = f"{gateway}:{order.instruction_id}:{what}" + (f":{answer.code}" if what == "pending" else "")
+    return Told(type=kind, loan_id=order.loan_id, identity=identity, body=body, at=at)
+
+
+def as_row(gateway: str, told: Told, correlation: str = "") -> tuple[Any, ...]:
+    """As the outbox keeps it: ce_id, gateway, topic, type, loan, body, at, correlation."""
+    kind = told.type
+    return (told.identity, gateway, TOPIC_OF[kind], kind, told.loan_id, orjson.dumps(told.body), told.at, correlation)
