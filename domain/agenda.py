@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from operator import attrgetter
 
 from domain.calendar import add_months, at_hour, day_end, day_start, ist_day, shift_for_holidays
-from domain.decisions import changes, cooling_off, duties, penal, settlement
+from domain.decisions import changes, cooling_off, duties, mandates, penal, settlement
 from domain.decisions.debits import amount_to_ask, attempt_debit, fall_due, notify_debit, outcome_overdue, row_of
 from domain.decisions.disbursal import instruct_payout, tranche_not_out, without_tranche
 from domain.decisions.hindsight import recast
@@ -53,8 +53,9 @@ def tasks(loan: Loan, rules: Rules) -> Iterator[Task]:
     if loan.stage == "active":
         yield from instalments(loan, product, rules)
         yield from agreed_changes(loan, rules)
-        yield from debits(loan, product)
+        yield from debits(loan, product, rules)
         yield from unanswered(loan, product)
+        yield from mandate_days(loan, product, rules)
         yield from lapses(loan, rules)  # before the classes of that day: what lapses is owed otherwise
         yield from thresholds(loan, product, rules)
         yield from penal_charges(loan, product, rules)
@@ -118,11 +119,13 @@ def agreed_changes(loan: Loan, rules: Rules) -> Iterator[Task]:
 
 
 def may_debit(loan: Loan, product: Product) -> bool:
-    """Whether Qist asks for money by itself: not while a settlement or a cooling-off exit is open."""
-    return bool(loan.mandate) and product.debits_automatic and not loan.settlement and not loan.cancelling
+    """Whether Qist asks for money by itself: not while a settlement or a cooling-off exit is open, or debits are
+    stopped."""
+    open_end = loan.settlement or loan.cancelling or loan.debits_stopped
+    return bool(loan.mandates) and product.debits_automatic and not open_end
 
 
-def debits(loan: Loan, product: Product) -> Iterator[Task]:
+def debits(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:
     """Attempts to come, for what is unpaid and not asked for already; each told as long before as the law demands of
     the rail (the product's own notice goes ahead of the due day alone)."""
     if not may_debit(loan, product):
@@ -138,7 +141,7 @@ def debits(loan: Loan, product: Product) -> Iterator[Task]:
         # A debit is asked for now or later, never in the past, and never before the loan was known to be paid out.
         at = max(at, loan.known_at, loan.active_since or at)
         if hours and loan.mandate.get("status") == "active":
-            if loan.notified.get(number) != chance.attempt:
+            if loan.notified.get(number) != chance.attempt or loan.notified_rail.get(number) != rail:
                 tell_at = max(at - timedelta(hours=hours), loan.known_at)
                 debit_at = outside_peak(rail, max(at, tell_at + timedelta(hours=hours))).value
                 yield Task(
@@ -154,8 +157,26 @@ def debits(loan: Loan, product: Product) -> Iterator[Task]:
         yield Task(
             at,
             "debit",
-            lambda number=number, attempt=chance.attempt, at=at: attempt_debit(loan, number, attempt, at),
+            lambda number=number, attempt=chance.attempt, at=at: attempt_debit(loan, number, attempt, at, rules),
         )
+
+
+def mandate_days(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:
+    """A first instalment without an active mandate, the notices of a mandate's end, and the end itself."""
+    if not loan.mandates or loan.debits_stopped:
+        return
+    if (on := mandates.not_ready_at(loan, product)) is not None:
+        yield Task(max(day_start(on), loan.known_at), "mandate-not-ready", lambda: mandates.not_ready(loan, product))
+    if (notice := mandates.next_expiry_notice(loan, product)) is not None:
+        on, days = notice
+        at = max(day_start(on), loan.known_at)
+        yield Task(at, "mandate-expiring", lambda days=days: mandates.expiring(loan, days, product))
+    for mandate in loan.mandates:
+        ends = mandate.get("valid_until")
+        if ends and mandate.get("status") == "active" and mandates.is_needed_after(loan, date.fromisoformat(ends)):
+            at = max(day_start(date.fromisoformat(ends) + timedelta(days=1)), loan.known_at)
+            known = mandate["mandate_id"]
+            yield Task(at, "mandate-expired", lambda known=known: mandates.expired(loan, known, rules))
 
 
 def first_attempt_at(loan: Loan, number: int, product: Product) -> datetime:

@@ -32,6 +32,8 @@ class BookLoan:
     """From which rules with dates are read; the day of the planned payout when not said."""
     shown_charges: tuple[Mapping[str, Any], ...] = ()
     """Charges that the borrower's Key Facts Statement shows; the product's when not said."""
+    further_mandates: tuple[Mapping[str, Any], ...] = ()
+    """After `mandate`, in order of preference."""
     payee: Payee = "borrower"
     """Whose account the money goes to (servicing rule 28)."""
 
@@ -114,20 +116,46 @@ class ReceivePayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeMandate:
-    """gateway.mandate.*: the mandate's status at the bank."""
+    """gateway.mandate.*: a mandate's status at the bank; with its facts where the gateway tells them."""
 
     mandate_id: str
     status: str
     code: str = ""
     reason: str = ""
+    mandate: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterMandate:
-    """register-mandate: use this mandate from now on."""
+    """register-mandate, swap-mandate: another mandate, by default the first to be used from now on."""
 
     command_id: str
     mandate: Mapping[str, Any]
+    position: int = 1
+    """In the order of preference."""
+    swap: bool = False
+    """The one in use is cancelled when this one is active."""
+    replaces: str = ""
+    """The one that is cancelled then, if not the one in use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManageMandate:
+    """prefer-mandate, pause-mandate, resume-mandate, cancel-mandate."""
+
+    command_id: str
+    mandate_id: str
+    what: str
+    """`prefer`, `pause`, `resume` or `cancel`."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeDebits:
+    """resume-debits: a person has looked at what had stopped them."""
+
+    command_id: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,6 +363,8 @@ Command = (
     | ReceivePayment
     | ChangeMandate
     | RegisterMandate
+    | ManageMandate
+    | ResumeDebits
     | UpdateBorrower
     | Restructure
     | GrantRelief

@@ -109,6 +109,8 @@ class LoanBooked(CanInitAggregate[str], LoanEvent):
     """The day from which rules with dates are read; empty = the day of the planned payout."""
     shown_charges: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """Charges that the borrower's Key Facts Statement shows (`kind`, `amount_paise`); empty = the product's."""
+    further_mandates: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """Mandates after `mandate`, in order of preference."""
 
     originator_topic: str = "loan"
 
@@ -188,20 +190,106 @@ class EmiScheduled(LoanEvent):
 
 @stored_as("loan.mandate-registered.v1")
 class MandateRegistered(LoanEvent):
-    """A mandate (standing debit authority) is known for this loan and used from now on."""
+    """A mandate (standing debit authority) is known for this loan, or known better."""
 
     mandate: dict[str, Any]
     command_id: str = ""
+    position: int
+    """Its place in the order of preference, from 1; 0 = instead of all before it. Since version 2."""
+    replaces: str
+    """The mandate that is cancelled when this one is active; empty for none. Since version 2."""
+
+    class_version: ClassVar[int] = 2
+
+    @staticmethod
+    def upcast_v1_v2(state: dict[str, Any]) -> None:
+        """Version 1 knew one mandate at a time."""
+        state["position"], state["replaces"] = 0, ""
 
 
 @stored_as("loan.mandate-changed.v1")
 class MandateChanged(LoanEvent):
-    """The mandate's status moved: active, rejected, cancelled, paused or expired."""
+    """A mandate's status moved: active, rejected, cancelled, paused, expired, or failed (a debit by it can never
+    succeed, as the bank's answer to one says)."""
 
     mandate_id: str
     status: str
     code: str = ""
     reason: str = ""
+    command_id: str = ""
+
+
+@stored_as("loan.mandate-preferred.v1")
+class MandatePreferred(LoanEvent):
+    """Another mandate is the first to be used from now on."""
+
+    mandate_id: str
+    reason: str
+    command_id: str = ""
+
+
+@stored_as("loan.mandate-requested.v1")
+class MandateRequested(LoanEvent):
+    """The borrower is asked for a (new) mandate: by the gateway, and by a notice."""
+
+    request_id: str
+    reason: str
+    rail: str
+    """The rail that is asked for; empty = any."""
+    max_amount_paise: int
+    """What it must carry at least: the largest instalment to come."""
+    valid_until: str
+    """Until when it must hold at least: the last instalment, and the window of its debits."""
+    replaces: str = ""
+
+
+@stored_as("loan.mandate-expiring.v1")
+class MandateExpiring(LoanEvent):
+    """The mandate in use ends before the instalments do."""
+
+    mandate_id: str
+    valid_until: str
+    days_left: int
+    last_due_on: str
+
+
+@stored_as("loan.payment-link-offered.v1")
+class PaymentLinkOffered(LoanEvent):
+    """A debit cannot bring an instalment: the borrower is given a link to pay it by."""
+
+    link_id: str
+    """`loan:instalment:n`: asking the gateway for it twice gives one link."""
+    number: int
+    amount_paise: int
+    expires_on: str
+    reason: str
+
+
+@stored_as("loan.payment-link-withdrawn.v1")
+class PaymentLinkWithdrawn(LoanEvent):
+    """What a link was to bring has come, or is owed no more."""
+
+    link_id: str
+    number: int
+    reason: str
+
+
+@stored_as("loan.debits-stopped.v1")
+class DebitsStopped(LoanEvent):
+    """A court, an authority or a death stands in the way: no debit by any mandate until a person says otherwise."""
+
+    number: int
+    mandate_id: str
+    code: str
+    reason: str
+
+
+@stored_as("loan.debits-resumed.v1")
+class DebitsResumed(LoanEvent):
+    """A person looked: debits are allowed again."""
+
+    reason: str
+    command_id: str = ""
 
 
 @stored_as("loan.borrower-changed.v1")
@@ -270,6 +358,12 @@ class DebitAttempted(LoanEvent):
     reason: str
     umrn: str = ""
     """The mandate's reference at the bank."""
+    route: str = ""
+    """Why this mandate and gateway; empty where there was one way only."""
+    other_ways: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """What else was weighed: `mandate_id`, `rail`, `gateway`, `arrives_bps`, `cost_paise`, `why_not`."""
+    route_inputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What the choice looked at: `arrives_bps`, `cost_paise`, `insight_as_of`."""
 
 
 @stored_as("loan.debit-succeeded.v1")
@@ -371,13 +465,14 @@ class DebitWithdrawn(LoanEvent):
 
 @stored_as("loan.mandate-cancel-instructed.v1")
 class MandateCancelInstructed(LoanEvent):
-    """The loan has ended: the bank is asked to cancel its mandate (servicing rule 16)."""
+    """The bank is asked to cancel a mandate: the loan has ended (servicing rule 16), or another took its place."""
 
     instruction_id: str
     mandate_id: str
     rail: str
     reason: str
     umrn: str = ""
+    command_id: str = ""
 
 
 # --- Money in by other ways ----------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def booked(loan: LoanState, event: e.LoanBooked) -> None:
     loan.salary_day = event.salary_day
     loan.language = event.language
     loan.payout = event.payout
-    loan.mandate = dict(event.mandate)
+    loan.mandates = [dict(mandate) for mandate in (event.mandate, *event.further_mandates) if mandate]
     later = [
         Tranche(date.fromisoformat(tranche["on"]), tranche["amount_paise"])
         for tranche in event.terms.get("tranches") or ()
@@ -110,12 +110,65 @@ def scheduled(loan: LoanState, event: e.EmiScheduled) -> None:
 
 
 def mandate_registered(loan: LoanState, event: e.MandateRegistered) -> None:
-    loan.mandate = dict(event.mandate)
+    mandate = {**event.mandate, "replaces": event.replaces}
+    known = mandate["mandate_id"]
+    loan.mandates = [each for each in loan.mandates if event.position and each["mandate_id"] != known]
+    loan.mandates.insert(max(event.position - 1, 0), mandate)
+    loan.mandate_request = ""
     loan.done(event.command_id)
 
 
 def mandate_changed(loan: LoanState, event: e.MandateChanged) -> None:
-    loan.mandate["status"] = event.status
+    set_status(loan, event.mandate_id, event.status)
+    if event.status == "active":
+        loan.mandate_request = ""
+    loan.done(event.command_id)
+
+
+def set_status(loan: LoanState, mandate_id: str, status: str) -> None:
+    mandate = loan.mandate_named(mandate_id)
+    ensure(mandate is not None, "an event names a mandate of its loan", loan=loan.id, mandate=mandate_id)
+    if mandate is not None:
+        mandate["status"] = status
+
+
+def mandate_preferred(loan: LoanState, event: e.MandatePreferred) -> None:
+    loan.mandates.sort(key=lambda mandate: mandate["mandate_id"] != event.mandate_id)
+    loan.done(event.command_id)
+
+
+def mandate_requested(loan: LoanState, event: e.MandateRequested) -> None:
+    loan.mandate_request = event.request_id
+    loan.mandate_requests += 1
+
+
+def mandate_expiring(loan: LoanState, event: e.MandateExpiring) -> None:
+    mandate = loan.mandate_named(event.mandate_id)
+    if mandate is not None:
+        mandate["told_days"] = event.days_left
+
+
+def link_offered(loan: LoanState, event: e.PaymentLinkOffered) -> None:
+    loan.links_offered[event.number] = loan.links_offered.get(event.number, 0) + 1
+    loan.links[event.link_id] = {
+        "number": event.number,
+        "amount_paise": event.amount_paise,
+        "expires_on": event.expires_on,
+    }
+
+
+def link_withdrawn(loan: LoanState, event: e.PaymentLinkWithdrawn) -> None:
+    loan.links.pop(event.link_id, None)
+
+
+def debits_stopped(loan: LoanState, event: e.DebitsStopped) -> None:
+    loan.debits_stopped = event.reason
+    loan.opportunities.clear()
+
+
+def debits_resumed(loan: LoanState, event: e.DebitsResumed) -> None:
+    loan.debits_stopped = ""
+    loan.done(event.command_id)
 
 
 def borrower_changed(loan: LoanState, event: e.BorrowerChanged) -> None:
@@ -128,6 +181,7 @@ def borrower_changed(loan: LoanState, event: e.BorrowerChanged) -> None:
 def notified(loan: LoanState, event: e.DebitNotified) -> None:
     loan.notified[event.number] = event.attempt
     loan.notified_at[event.number] = event.timestamp
+    loan.notified_rail[event.number] = event.rail
 
 
 def instalment_due(loan: LoanState, event: e.InstalmentDue) -> None:
@@ -165,7 +219,9 @@ def attempted(loan: LoanState, event: e.DebitAttempted) -> None:
     by_rail = f"{event.number}:{event.rail}"
     loan.rail_attempts[by_rail] = loan.rail_attempts.get(by_rail, 0) + 1
     loan.opportunities.pop(event.number, None)
-    loan.in_flight[event.instruction_id] = InFlight(event.number, event.attempt, event.amount_paise, event.timestamp)
+    loan.in_flight[event.instruction_id] = InFlight(
+        event.number, event.attempt, event.amount_paise, event.timestamp, mandate_id=event.mandate_id
+    )
 
 
 def debit_succeeded(loan: LoanState, event: e.DebitSucceeded) -> None:
@@ -351,7 +407,8 @@ def withdrawn(loan: LoanState, event: e.DebitWithdrawn) -> None:
 
 
 def mandate_cancel_instructed(loan: LoanState, event: e.MandateCancelInstructed) -> None:
-    loan.mandate["status"] = "cancelling"
+    set_status(loan, event.mandate_id, "cancelling")
+    loan.done(event.command_id)
 
 
 def borrower_standing(loan: LoanState, event: e.BorrowerStandingChanged) -> None:
@@ -548,6 +605,13 @@ EVOLVE: dict[type[LoanEvent], Callable[[LoanState, Any], None]] = {
     e.EmiScheduled: scheduled,
     e.MandateRegistered: mandate_registered,
     e.MandateChanged: mandate_changed,
+    e.MandatePreferred: mandate_preferred,
+    e.MandateRequested: mandate_requested,
+    e.MandateExpiring: mandate_expiring,
+    e.PaymentLinkOffered: link_offered,
+    e.PaymentLinkWithdrawn: link_withdrawn,
+    e.DebitsStopped: debits_stopped,
+    e.DebitsResumed: debits_resumed,
     e.BorrowerChanged: borrower_changed,
     e.DebitNotified: notified,
     e.InstalmentDue: instalment_due,

@@ -13,6 +13,7 @@ from domain.decisions import (
     debits,
     disbursal,
     duties,
+    mandates,
     payments,
     preclosure,
     rate_reset,
@@ -36,8 +37,10 @@ DECIDE: dict[type[Any], Decider] = {
     c.RecordDebitFailure: debits.record_failure,
     c.ReverseReceipt: payments.reverse,
     c.ReceivePayment: payments.receive,
-    c.ChangeMandate: upkeep.change_mandate,
-    c.RegisterMandate: upkeep.register_mandate,
+    c.ChangeMandate: mandates.change,
+    c.RegisterMandate: mandates.register,
+    c.ManageMandate: mandates.manage,
+    c.ResumeDebits: mandates.resume_debits,
     c.UpdateBorrower: upkeep.update_borrower,
     c.Restructure: restructuring.restructure,
     c.LevyCharge: upkeep.levy,
@@ -96,6 +99,7 @@ def book(loan: Loan | None, command: c.BookLoan, now: datetime, rules: Rules) ->
     booked = Loan.shell(command.loan_id)
     booked.record(first, now)
     perform(booked, facts, now)
+    perform(booked, mandates.check(booked, rules), now)
     return booked
 
 

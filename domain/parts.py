@@ -192,6 +192,7 @@ class InFlight:
     """The code by which the bank asked for more time."""
     withdrawn: bool = False
     """Not wanted any more; it may succeed all the same."""
+    mandate_id: str = ""
 
 
 @dataclass(slots=True)

@@ -57,6 +57,13 @@ class Product:
     window_days: int
     notice_hours: Mapping[str, int]
     mandate_check: bool
+    mandate_ready_days: int
+    mandate_expiry_days: tuple[int, ...]
+    link_days: int
+    gateways: Mapping[str, tuple[str, ...]]
+    """By rail, besides the mandate's own."""
+    debit_cost_paise: Mapping[str, int]
+    routing_margin_percent: Decimal
     charges: Mapping[str, Charge]
     """By kind; bounce and penal are always there, with 0 paise where the file does not give them."""
     penal_percent: Decimal

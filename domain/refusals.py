@@ -36,6 +36,8 @@ class Refusal(StrEnum):
     loan_written_off_use_record_recovery = "loan_written_off_use_record_recovery"
     loan_not_written_off = "loan_not_written_off"
     mandate_unknown = "mandate_unknown"
+    mandate_status_forbids = "mandate_status_forbids"
+    debits_are_not_stopped = "debits_are_not_stopped"
     charge_unknown = "charge_unknown"
     # limits
     charge_not_in_product = "charge_not_in_product"
@@ -92,6 +94,9 @@ EXPLAINED: dict[Refusal, str] = {
     Refusal.loan_written_off_use_record_recovery: "The loan is written off. Send record-recovery.",
     Refusal.loan_not_written_off: "The loan is not written off. Send record-payment.",
     Refusal.mandate_unknown: "The loan has no mandate with that id.",
+    Refusal.mandate_status_forbids: "The mandate's status does not allow that: an active one can be paused, a paused "
+    "one resumed, one that stands at the bank cancelled.",
+    Refusal.debits_are_not_stopped: "Nothing has stopped the debits of this loan.",
     Refusal.charge_unknown: "The loan has no charge with that id.",
     Refusal.charge_not_in_product: "The product has no such charge; what the KFS does not show cannot be levied.",
     Refusal.waiver_exceeds_unpaid: "More cannot be waived than is unpaid.",

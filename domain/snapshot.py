@@ -10,19 +10,20 @@ import orjson
 from domain.loan import Loan
 from domain.parts import Change, Due, InFlight, Levied, Opportunity, Receipt, Row, Tranche, as_day
 
-SCHEMA = 8
+SCHEMA = 9
 """Raise it whenever a field of `Loan` is added, renamed or means something else; a test compares the fields."""
 
 PLAIN = (
     "stage", "borrower_id", "product", "product_version", "terms", "booked_terms", "request_hash", "segment",
-    "salary_day", "language", "payout", "mandate", "deductions", "payouts", "due_rows", "schedule_version",
+    "salary_day", "language", "payout", "mandates", "deductions", "payouts", "due_rows", "schedule_version",
     "schedule_reason", "instalment_paise", "apr_percent", "ranks", "principal_paise", "disbursed_paise",
     "accrual_carried", "accrual_exact", "received_paise", "settled_paise", "excess_paise", "refund_due_paise",
     "refunds", "written_off_paise", "outcomes", "classification", "bucket", "threshold", "charges", "cases", "quote",
     "closing", "refund_attempts", "waterfall_by", "usual_order", "npa_order", "shown_charges", "base_terms",
     "first_number", "agreed_changes", "npa_because", "erased", "held_paise", "capitalised_paise", "prepaid_paise",
     "borrower_npa", "restructured_paise", "settlement", "cancelling", "accrued_booked", "provision_paise",
-    "open_cases", "grievances", "compensated", "rail_attempts",
+    "open_cases", "grievances", "compensated", "rail_attempts", "mandate_request", "mandate_requests", "debits_stopped",
+    "links",
 )  # fmt: skip
 DAYS = (
     "disbursed_on", "accrual_from", "paused_until", "oldest_due_on", "closed_on", "sanctioned_on",
@@ -30,7 +31,7 @@ DAYS = (
     "papers_released_on",
 )  # fmt: skip
 SETS = ("bounced", "command_ids")
-BY_NUMBER = ("attempts", "notified")
+BY_NUMBER = ("attempts", "notified", "notified_rail", "links_offered")
 
 
 def dump(loan: Loan) -> bytes:
@@ -62,7 +63,7 @@ def dump(loan: Loan) -> bytes:
     state["notified_at"] = list(loan.notified_at.items())
     state["failed_refunds"] = [(key, at, attempt) for key, (at, attempt) in loan.failed_refunds.items()]
     state["in_flight"] = [
-        (key, f.number, f.attempt, f.amount, f.at, f.overdue, f.pending, f.withdrawn)
+        (key, f.number, f.attempt, f.amount, f.at, f.overdue, f.pending, f.withdrawn, f.mandate_id)
         for key, f in loan.in_flight.items()
     ]
     state["opportunities"] = [(number, o.attempt, o.at) for number, o in loan.opportunities.items()]

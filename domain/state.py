@@ -128,6 +128,13 @@ class LoanState(BaseAggregate[str]):
         loan.compensated = {}
         loan.papers_released_on = None
         loan.advanced = {}
+        loan.mandates = []
+        loan.mandate_request = ""
+        loan.mandate_requests = 0
+        loan.notified_rail = {}
+        loan.debits_stopped = ""
+        loan.links = {}
+        loan.links_offered = {}
         loan.planned = None
         loan.terms_read = None
         return loan
@@ -144,7 +151,17 @@ class LoanState(BaseAggregate[str]):
     salary_day: int
     language: str
     payout: dict[str, Any]
-    mandate: dict[str, Any]
+    mandates: list[dict[str, Any]]
+    """In order of preference: facts as in `LoanBooked`, with `replaces` and `told_days` (notices of its end)."""
+    mandate_request: str
+    """The request for a mandate that nobody has answered yet; empty for none."""
+    mandate_requests: int
+    debits_stopped: str
+    """Why no debit is allowed by any mandate; empty when they are."""
+    links: dict[str, dict[str, Any]]
+    """Payment links that are open: `number`, `amount_paise`, `expires_on`."""
+    links_offered: dict[int, int]
+    """Instalment -> how many links it has had."""
     deductions: list[dict[str, Any]]
     tranches: list[Tranche]
     payouts: dict[str, int]
@@ -196,7 +213,9 @@ class LoanState(BaseAggregate[str]):
     notified: dict[int, int]
     """Instalment -> the attempt that the borrower was told of last..."""
     notified_at: dict[int, datetime]
-    """... and when."""
+    """... when..."""
+    notified_rail: dict[int, str]
+    """... and by which rail it was to be."""
     bounced: set[int]
     """Instalments that have had their bounce charge."""
     paused_until: date | None
@@ -285,6 +304,20 @@ class LoanState(BaseAggregate[str]):
         if self.terms_read is None or self.terms_read[0] is not self.terms:
             self.terms_read = self.terms, Terms.parse(self.terms)
         return self.terms_read[1]
+
+    @property
+    def mandate(self) -> dict[str, Any]:
+        """The mandate in use: the first that is active and carries an instalment; else the first that is active; else
+        the first, whose status says why nothing is debited. Empty without any."""
+        mandates = self.mandates
+        if len(mandates) < 2:
+            return mandates[0] if mandates else {}
+        active = [mandate for mandate in mandates if mandate.get("status") == "active"]
+        most = self.instalment_paise
+        return next((m for m in active if (m.get("max_amount_paise") or most) >= most), (active or mandates)[0])
+
+    def mandate_named(self, mandate_id: str) -> dict[str, Any] | None:
+        return next((mandate for mandate in self.mandates if mandate.get("mandate_id") == mandate_id), None)
 
     @property
     def carried(self) -> Fraction:

@@ -26,6 +26,7 @@ from streams.topics import (
     LOAN_STANDINGS,
     MANDATE_INSTRUCTIONS,
     NOTIFICATIONS,
+    PAYMENT_LINKS,
     PAYOUT_INSTRUCTIONS,
     Topic,
 )
@@ -145,6 +146,46 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
             MANDATE_INSTRUCTIONS,
             "servicing.mandate-cancellation.v1",
             fields("instruction_id", "mandate_id", "umrn", "rail", "reason", instructed_at="timestamp"),
+        ),
+    ),
+    e.MandateRequested.TOPIC: (
+        Consequence(
+            MANDATE_INSTRUCTIONS,
+            "servicing.mandate-request.v1",
+            fields(
+                "rail",
+                "max_amount_paise",
+                "valid_until",
+                "replaces",
+                "reason",
+                instruction_id="request_id",
+                instructed_at="timestamp",
+            ),
+        ),
+        notice("mandate-needed", "rail", "max_amount_paise", "valid_until", "reason"),
+    ),
+    e.MandateExpiring.TOPIC: (notice("mandate-expiring", "mandate_id", "valid_until", "days_left", "last_due_on"),),
+    e.PaymentLinkOffered.TOPIC: (
+        Consequence(
+            PAYMENT_LINKS,
+            "servicing.payment-link.v1",
+            fields(
+                "link_id",
+                "amount_paise",
+                "expires_on",
+                "reason",
+                instruction_id="link_id",
+                instalment="number",
+                offered_at="timestamp",
+            ),
+        ),
+        notice("payment-link", "link_id", "number", "amount_paise", "expires_on", "reason"),
+    ),
+    e.PaymentLinkWithdrawn.TOPIC: (
+        Consequence(
+            PAYMENT_LINKS,
+            "servicing.payment-link-withdrawal.v1",
+            fields("link_id", "reason", instruction_id="link_id", instalment="number", withdrawn_at="timestamp"),
         ),
     ),
     e.PaymentReceived.TOPIC: (notice("payment-received", "reference", "amount_paise", "value_on"),),

@@ -39,6 +39,7 @@ LOAN_EVENTS = Topic("servicing.loan-events", "loan_id")
 PAYOUT_INSTRUCTIONS = Topic("servicing.payout-instructions", "loan_id")
 DEBIT_INSTRUCTIONS = Topic("servicing.debit-instructions", "loan_id")
 MANDATE_INSTRUCTIONS = Topic("servicing.mandate-instructions", "loan_id")
+PAYMENT_LINKS = Topic("servicing.payment-links", "loan_id")
 NOTIFICATIONS = Topic("servicing.notifications", "loan_id")
 CASES = Topic("servicing.cases", "loan_id")
 DEAD_LETTERS = Topic("servicing.dead-letters", "the original key")
@@ -58,6 +59,7 @@ OUTBOUND = (
     PAYOUT_INSTRUCTIONS,
     DEBIT_INSTRUCTIONS,
     MANDATE_INSTRUCTIONS,
+    PAYMENT_LINKS,
     NOTIFICATIONS,
     CASES,
     DEAD_LETTERS,

@@ -7,7 +7,7 @@ a missing or malformed one is refused with its JSON pointer; the message's conte
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
@@ -117,8 +117,23 @@ class Mandate(Part):
     gateway: str = "sponsor-bank"
     account: Account = Account()
 
-    def facts(self, loan_id: str) -> dict[str, Any]:
-        """What events may hold of it."""
+    def token(self, loan_id: str) -> str:
+        """Where the vault has its account. Each mandate has an account of its own."""
+        return f"{loan_id}:mandate-account:{self.mandate_id}"
+
+    def secret(self, loan_id: str, owner: str) -> Iterator[Secret]:
+        if account := self.account.model_dump(exclude_none=True):
+            yield Secret(self.token(loan_id), owner, account)
+
+    def facts(self, loan_id: str, borrower: str | None = None) -> dict[str, Any]:
+        """What events may hold of it; of the account holder's name, whether it is the borrower's."""
+        facts = {**self.plain(loan_id), "account_token": self.token(loan_id)}
+        if self.account.holder and borrower and not same_person(self.account.holder, borrower):
+            facts["holder"] = "differs"
+        return facts
+
+    def plain(self, loan_id: str) -> dict[str, Any]:
+        """Its facts, with the vault's token of a loan's first mandate."""
         return {
             "mandate_id": self.mandate_id,
             "rail": self.rail,
@@ -133,6 +148,27 @@ class Mandate(Part):
             "ifsc": self.account.ifsc or "",
             "last4": self.account.last4(),
         }
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two ways of writing a name may be one person's: every word of the shorter one, or its initial, is in the
+    longer one, whatever their order, case and titles."""
+    shorter, longer = sorted((words_of(one), words_of(other)), key=len)
+    left = list(longer)
+    for word in sorted(shorter, key=len, reverse=True):
+        fits = [each for each in left if each == word or (1 in (len(each), len(word)) and each[0] == word[0])]
+        if not fits:
+            return False
+        left.remove(fits[0])
+    return True
+
+
+TITLES = frozenset({"mr", "mrs", "ms", "miss", "dr", "shri", "sri", "smt", "kum", "kumari"})
+
+
+def words_of(name: str) -> list[str]:
+    words = [word.strip(".,").casefold() for word in name.replace(".", ". ").split()]
+    return [word for word in words if word and word not in TITLES]
 
 
 class ShownCharge(Part):
@@ -156,6 +192,8 @@ class DisbursalRequested(Inbound):
     terms: dict[str, Any]
     payout: Payout | None = None
     mandate: Mandate | None = None
+    further_mandates: tuple[Mandate, ...] = ()
+    """After `mandate`, in order of preference."""
     sanctioned_on: Day | None = None
     key_facts: KeyFacts = KeyFacts()
 
@@ -168,13 +206,18 @@ class DisbursalRequested(Inbound):
                 "ifsc": self.payout.account.ifsc or "",
                 "last4": self.payout.account.last4(),
             }
-        mandate = self.mandate.facts(self.loan_id) if self.mandate else {}
+        mandate = self.mandate.plain(self.loan_id) if self.mandate else {}
         believed = self.terms.get("instalment_paise")
         counts = isinstance(believed, int) and not self.terms.get("instalment_fixed")
         identity: list[Any] = [self.borrower.borrower_id, self.product, self.terms, payout, mandate]
         shown = [charge.model_dump(exclude_none=True) for charge in self.key_facts.charges]
         if self.sanctioned_on or shown:
             identity += [self.sanctioned_on, shown]
+        further = [each.facts(self.loan_id, self.borrower.name) for each in self.further_mandates]
+        if further:
+            identity.append(further)
+        if self.mandate and "holder" in self.mandate.facts(self.loan_id, self.borrower.name):
+            mandate = {**mandate, "holder": "differs"}
         return c.BookLoan(
             loan_id=self.loan_id,
             borrower_id=self.borrower.borrower_id,
@@ -189,6 +232,7 @@ class DisbursalRequested(Inbound):
             mandate=mandate,
             sanctioned_on=self.sanctioned_on,
             shown_charges=tuple(shown),
+            further_mandates=tuple(further),
             payee=self.payout.payee if self.payout else "borrower",
         )
 
@@ -202,6 +246,8 @@ class DisbursalRequested(Inbound):
         if self.mandate is not None:
             account = self.mandate.account.model_dump(exclude_none=True)
             kept.append(Secret(f"{self.loan_id}:mandate-account", owner, account))
+        for mandate in self.further_mandates:
+            kept.extend(mandate.secret(self.loan_id, owner))
         return tuple(kept)
 
 
@@ -319,9 +365,20 @@ class MandateOutcome(Inbound):
     mandate_id: Reference
     code: str = ""
     message: str = ""
+    mandate: Mandate | None = None
+    """Its facts, where the gateway registered it at Qist's request: the loan may not know it yet."""
 
     def command(self) -> c.Command:
-        return c.ChangeMandate(mandate_id=self.mandate_id, status=self.STATUS, code=self.code, reason=self.message)
+        return c.ChangeMandate(
+            mandate_id=self.mandate_id,
+            status=self.STATUS,
+            code=self.code,
+            reason=self.message,
+            mandate=self.mandate.facts(self.loan_id) if self.mandate else {},
+        )
+
+    def secrets(self) -> tuple[Secret, ...]:
+        return tuple(self.mandate.secret(self.loan_id, "")) if self.mandate else ()
 
 
 class MandateActive(MandateOutcome):
@@ -679,19 +736,67 @@ class PauseCollection(ServicingCommand):
 
 class RegisterMandate(ServicingCommand):
     TYPE = "servicing.register-mandate.v1"
+    SWAPS: ClassVar[bool] = False
     mandate: Mandate
+    position: Annotated[int, Field(strict=True, ge=1, le=9)] = 1
+    """In the order of preference; 1 = used first."""
+    replaces: str = ""
+    """The mandate that is cancelled when this one is active; of a swap the one in use, if not named."""
     borrower_id: str = ""
 
     def command(self) -> c.Command:
-        return c.RegisterMandate(command_id=self.command_id, mandate=self.mandate.facts(self.loan_id))
+        return c.RegisterMandate(
+            command_id=self.command_id,
+            mandate=self.mandate.facts(self.loan_id),
+            position=self.position,
+            swap=self.SWAPS,
+            replaces=self.replaces,
+        )
 
     def secrets(self) -> tuple[Secret, ...]:
-        account = self.mandate.account.model_dump(exclude_none=True)
-        return (Secret(f"{self.loan_id}:mandate-account", self.borrower_id, account),) if account else ()
+        return tuple(self.mandate.secret(self.loan_id, self.borrower_id))
 
 
 class SwapMandate(RegisterMandate):
     TYPE = "servicing.swap-mandate.v1"
+    SWAPS = True
+
+
+class ManageMandate(ServicingCommand):
+    WHAT: ClassVar[str]
+    mandate_id: Reference
+
+    def command(self) -> c.Command:
+        return c.ManageMandate(
+            command_id=self.command_id, mandate_id=self.mandate_id, what=self.WHAT, reason=self.reason
+        )
+
+
+class PreferMandate(ManageMandate):
+    TYPE = "servicing.prefer-mandate.v1"
+    WHAT = "prefer"
+
+
+class PauseMandate(ManageMandate):
+    TYPE = "servicing.pause-mandate.v1"
+    WHAT = "pause"
+
+
+class ResumeMandate(ManageMandate):
+    TYPE = "servicing.resume-mandate.v1"
+    WHAT = "resume"
+
+
+class CancelMandate(ManageMandate):
+    TYPE = "servicing.cancel-mandate.v1"
+    WHAT = "cancel"
+
+
+class ResumeDebits(ServicingCommand):
+    TYPE = "servicing.resume-debits.v1"
+
+    def command(self) -> c.Command:
+        return c.ResumeDebits(command_id=self.command_id, reason=self.reason)
 
 
 class UpdateBorrower(ServicingCommand):
@@ -771,6 +876,11 @@ CARRIES: dict[str, tuple[type[Inbound], ...]] = {
         PauseCollection,
         RegisterMandate,
         SwapMandate,
+        PreferMandate,
+        PauseMandate,
+        ResumeMandate,
+        CancelMandate,
+        ResumeDebits,
         UpdateBorrower,
         UpdateBankAccount,
         WriteOff,

@@ -84,6 +84,8 @@ def other_lives() -> Iterator[Story]:
     yield a_loan().when(on("12 Jan"), asked(c.TellBorrowerStanding, npa=True, because="LN-9"))
     yield a_floating_life()
     yield a_grievance()
+    yield a_mandate_that_ends()
+    yield a_court_order()
     yield a_settled_life()
     yield a_loan_given_back().when(on("20 Jan"))
     yield a_loan_with_papers()
@@ -97,6 +99,22 @@ def a_floating_life() -> Story:
     story.when(on("10 Jan"), reset)
     relief = asked(c.GrantRelief, "C-2", effective_on=day("15 Jan"), instalments=2, reason="flood")
     return story.when(on("15 Jan"), relief).when(on("10 Apr"))
+
+
+def a_mandate_that_ends() -> Story:
+    """The mandate ends before the loan; another one takes its place, by a swap and by preference; a link is paid."""
+    story = a_loan(mandate={**MANDATE, "valid_until": "2026-03-01"}).when(on("30 Jan"))
+    other = {**MANDATE, "mandate_id": "M-2", "rail": "upi"}
+    story.when(on("31 Jan"), asked(c.RegisterMandate, "C-1", mandate=other, position=2))
+    story.when(on("1 Feb"), asked(c.ManageMandate, "C-2", mandate_id="M-1", what="prefer", reason="asked for"))
+    story.when(on("5 Feb"), debit_failed(code="70")).when(on("6 Feb"), payment("4,993"))
+    return story.when(on("7 Feb"), asked(c.ManageMandate, "C-3", mandate_id="M-2", what="cancel", reason="asked for"))
+
+
+def a_court_order() -> Story:
+    """A court stops the account; later a person lets debits go on."""
+    story = a_loan().when(on("5 Feb"), debit_failed(code="07"))
+    return story.when(on("20 Feb"), asked(c.ResumeDebits, "C-1", reason="the order was lifted"))
 
 
 def a_grievance() -> Story:

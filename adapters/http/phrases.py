@@ -48,6 +48,15 @@ PHRASES: dict[str, Callable[[Fields], str]] = {
     ),
     e.MandateRegistered.TOPIC: lambda f: f"Mandate registered: {f['mandate'].get('rail', '')}",
     e.MandateChanged.TOPIC: lambda f: f"Mandate {f['status']}",
+    e.MandatePreferred.TOPIC: lambda f: f"Mandate {f['mandate_id']} is used first from now on",
+    e.MandateRequested.TOPIC: lambda f: f"A mandate is asked for: {f['reason']}",
+    e.MandateExpiring.TOPIC: lambda f: f"Mandate {f['mandate_id']} ends on {f['valid_until']}",
+    e.PaymentLinkOffered.TOPIC: lambda f: (
+        f"Payment link for instalment {f['number']}: {rupees(f['amount_paise'])}, until {f['expires_on']}"
+    ),
+    e.PaymentLinkWithdrawn.TOPIC: lambda f: f"Payment link withdrawn: {f['reason']}",
+    e.DebitsStopped.TOPIC: lambda f: f"Debits stopped: {f['reason']}",
+    e.DebitsResumed.TOPIC: lambda f: f"Debits go on: {f['reason']}",
     e.BorrowerChanged.TOPIC: lambda f: "Borrower's particulars changed",
     e.DebitNotified.TOPIC: lambda f: f"Told ahead: {rupees(f['amount_paise'])} for instalment {f['number']}",
     e.InstalmentDue.TOPIC: lambda f: (
@@ -119,6 +128,9 @@ TONES: dict[str, str] = {
     e.Disbursed.TOPIC: "good",
     e.Closed.TOPIC: "good",
     e.DebitFailed.TOPIC: "bad",
+    e.DebitsStopped.TOPIC: "bad",
+    e.MandateRequested.TOPIC: "note",
+    e.MandateExpiring.TOPIC: "note",
     e.PayoutFailed.TOPIC: "bad",
     e.ReceiptReversed.TOPIC: "bad",
     e.WrittenOff.TOPIC: "bad",

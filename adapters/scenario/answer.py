@@ -20,10 +20,18 @@ from domain.refusals import Refused
 from domain.views import loan_summary, schedule_rows
 from projections.base import Recorded, booked_on
 from projections.ledger import ACCOUNTS, BY_CODE, JOURNAL, LedgerFolding
-from streams.topics import CASES, LOAN_EVENTS, NOTIFICATIONS
+from streams.topics import (
+    CASES,
+    DEBIT_INSTRUCTIONS,
+    LOAN_EVENTS,
+    MANDATE_INSTRUCTIONS,
+    NOTIFICATIONS,
+    PAYMENT_LINKS,
+    PAYOUT_INSTRUCTIONS,
+)
 
-INSTRUCTIONS = "-instructions"
-"""How the topics end that say what a gateway adapter must do."""
+INSTRUCTIONS = {topic.name for topic in (PAYOUT_INSTRUCTIONS, DEBIT_INSTRUCTIONS, MANDATE_INSTRUCTIONS, PAYMENT_LINKS)}
+"""Topics that say what a gateway adapter must do."""
 
 
 def answer(scenario: Scenario, life: Life, rules: Rules) -> dict[str, Any]:
@@ -44,7 +52,7 @@ def answer(scenario: Scenario, life: Life, rules: Rules) -> dict[str, Any]:
         "ledger": ledger,
         "events": [event_row(row) for row in life.outbound if row.topic == LOAN_EVENTS.name],
         "counts": counts(life.events),
-        "instructions": [told_row(row) for row in life.outbound if row.topic.endswith(INSTRUCTIONS)],
+        "instructions": [told_row(row) for row in life.outbound if row.topic in INSTRUCTIONS],
         "notifications": [told_row(row) for row in life.outbound if row.topic == NOTIFICATIONS.name],
         "cases": [told_row(row) for row in life.outbound if row.topic == CASES.name],
         "rejected": life.rejected,

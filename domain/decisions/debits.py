@@ -9,7 +9,7 @@ from domain import commands as c
 from domain import events as e
 from domain.allocation import allocate_with_excess
 from domain.calendar import ist_day
-from domain.decisions import by_day, penal
+from domain.decisions import by_day, mandates, penal
 from domain.decisions.cases import a_case
 from domain.decisions.charges import a_charge
 from domain.decisions.moratorium import at_fall_due
@@ -20,7 +20,9 @@ from domain.events import LoanEvent
 from domain.failures import SOFT, Diagnosis
 from domain.loan import Loan
 from domain.parts import Row
+from domain.policies.mandates import ends_mandate, stops_debits
 from domain.policies.retry import GiveUp, Tried, next_attempt
+from domain.policies.routing import NoWay, Wanted, choose
 from domain.refusals import Refusal, Refused, Repeated
 from domain.terms import Terms
 
@@ -57,58 +59,58 @@ def gst_in_fee(loan: Loan, fee_paise: int) -> int:
 def amount_to_ask(loan: Loan, number: int) -> int:
     """What a debit for this instalment asks for: its own row and all charges owed, never more than is unpaid,
     not already asked for, and within the mandate."""
+    wanted = amount_wanted(loan, number)
+    return max(0, min(wanted, loan.mandate.get("max_amount_paise") or wanted))
+
+
+def amount_wanted(loan: Loan, number: int) -> int:
+    """The same, whatever the mandate carries."""
     row = row_of(loan, number)
     wanted = row.total + loan.unpaid_of("charge", "penal")
     coming = row.total if loan.next_row is not None and row.number >= loan.next_row.number else 0
-    unclaimed = loan.payable_paise() + coming - loan.in_flight_paise() - loan.excess_paise
-    limit = loan.mandate.get("max_amount_paise") or wanted
-    return max(0, min(wanted, unclaimed, limit))
+    return min(wanted, loan.payable_paise() + coming - loan.in_flight_paise() - loan.excess_paise)
 
 
 def row_of(loan: Loan, number: int) -> Row:
     return next(row for row in loan.rows if row.number == number)
 
 
-def attempt_debit(loan: Loan, number: int, attempt: int, at: datetime) -> Iterator[LoanEvent]:
-    """Ask for the money, if the mandate stands."""
-    amount = amount_to_ask(loan, number)
-    obstacle = mandate_obstacle(loan, ist_day(at))
-    row = row_of(loan, number)
-    if obstacle:
-        yield e.CollectionExhausted(number=number, attempts=attempt - 1, reason=obstacle, next_step="fix_mandate")
+def attempt_debit(loan: Loan, number: int, attempt: int, at: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Ask for the money, by the mandate and gateway that serve best now; where none can, the borrower gets a link."""
+    row, product = row_of(loan, number), rules.product_of(loan)
+    route = choose(
+        loan.mandates,
+        Wanted(amount_wanted(loan, number), at, loan.notified_rail.get(number, ""), loan.mandate),
+        product,
+        rules.insight,
+        rules.health,
+    )
+    if isinstance(route, NoWay):
+        yield e.CollectionExhausted(number=number, attempts=attempt - 1, reason=route.reason, next_step="fix_mandate")
         yield a_case(
             loan,
             kind="no-usable-mandate",
-            reason=obstacle,
+            reason=route.reason,
             number=number,
         )
+        yield from mandates.offer_link(loan, number, route.reason, at, product)
         return
     yield e.DebitAttempted(
         instruction_id=f"{loan.id}:{number}:{attempt}",
         number=number,
         attempt=attempt,
-        amount_paise=amount,
-        mandate_id=loan.mandate["mandate_id"],
-        rail=loan.mandate["rail"],
-        gateway=loan.mandate.get("gateway", "sponsor-bank"),
-        bank=loan.mandate.get("bank", ""),
+        amount_paise=route.amount_paise,
+        mandate_id=route.mandate["mandate_id"],
+        rail=route.mandate["rail"],
+        gateway=route.gateway,
+        bank=route.mandate.get("bank", ""),
         due_on=row.due_on.isoformat(),
         reason="due day" if attempt == 1 else "retry",
-        umrn=loan.mandate.get("umrn", ""),
+        umrn=route.mandate.get("umrn", ""),
+        route=route.reason,
+        other_ways=route.other_ways,
+        route_inputs=route.inputs,
     )
-
-
-def mandate_obstacle(loan: Loan, day: date) -> str:
-    """Why the mandate cannot be used on a day; empty when it can (servicing rule 29)."""
-    mandate = loan.mandate
-    if mandate.get("status") != "active":
-        return f"mandate {mandate.get('mandate_id', '')} is {mandate.get('status', 'missing')}"
-    valid_from, valid_until = mandate.get("valid_from"), mandate.get("valid_until")
-    if valid_from and day < date.fromisoformat(valid_from):
-        return f"mandate {mandate['mandate_id']} is valid from {valid_from}"
-    if valid_until and day > date.fromisoformat(valid_until):
-        return f"mandate {mandate['mandate_id']} was valid until {valid_until}"
-    return ""
 
 
 def notify_debit(loan: Loan, row: Row, debit_at: datetime, attempt: int) -> Iterator[LoanEvent]:
@@ -298,7 +300,12 @@ def record_failure(loan: Loan, command: c.RecordDebitFailure, now: datetime, rul
             reason=f"{command.rail} code {command.code} of {command.gateway} is in no table",
             number=debit.number,
         )
-    yield from what_next(loan, debit.number, debit.attempt, diagnosis, now, rules)
+    if stops_debits(diagnosis):
+        yield from mandates.stop(loan, debit, diagnosis)
+    elif ends_mandate(diagnosis):
+        yield from mandates.failed_hard(loan, debit, diagnosis, now, rules)
+    else:
+        yield from what_next(loan, debit.number, debit.attempt, diagnosis, now, rules)
 
 
 def bounce_charge(loan: Loan, number: int, code: str, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
@@ -339,3 +346,4 @@ def what_next(
         reason=decision.reason,
         number=number,
     )
+    yield from mandates.offer_link(loan, number, decision.reason, now, product)

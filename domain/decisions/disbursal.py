@@ -80,6 +80,7 @@ def book(loan: Loan | None, command: c.BookLoan, now: datetime, rules: Rules) ->
         waterfall_npa=sorted(product.allocation_rank_npa, key=lambda kind: product.allocation_rank_npa[kind]),
         sanctioned_on=command.sanctioned_on.isoformat() if command.sanctioned_on else "",
         shown_charges=[dict(charge) for charge in command.shown_charges],
+        further_mandates=[dict(mandate) for mandate in command.further_mandates],
     )
     yield scheduled(1, terms, schedule, "booking", terms.disburse_on.isoformat())
 

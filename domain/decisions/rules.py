@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from domain.failures import FailureCodes
 from domain.loan import Loan
+from domain.policies.circuit import GatewayHealth
 from domain.policies.insight import Insight
 from domain.product import Product, Products
 
@@ -19,6 +20,9 @@ class Rules:
     codes: FailureCodes
     insight: Insight = field(default_factory=Insight.empty)
     """What the whole book's outcomes say, as of the start of the day."""
+
+    health: GatewayHealth = field(default_factory=GatewayHealth.well)
+    """Which gateways are down now."""
 
     def product_of(self, loan: Loan) -> Product:
         """The version that the loan was booked under."""

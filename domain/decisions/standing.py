@@ -12,6 +12,7 @@ from domain import events as e
 from domain.allocation import allocate
 from domain.calendar import day_end, ist_day
 from domain.decisions.downstream import end
+from domain.decisions.mandates import withdraw_links
 from domain.decisions.rules import Rules
 from domain.events import LoanEvent
 from domain.loan import Loan
@@ -45,11 +46,11 @@ def stand(loan: Loan, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     if loan.stage != "active":
         return
     yield from apply_excess(loan, ist_day(now))
+    if loan.links:
+        yield from withdraw_links(loan)
+    yield from delinquency(loan, now, rules)
     if is_paid(loan):
-        yield from delinquency(loan, now, rules)
         yield from close(loan, now)
-    else:
-        yield from delinquency(loan, now, rules)
 
 
 def is_paid(loan: Loan) -> bool:

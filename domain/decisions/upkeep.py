@@ -1,4 +1,4 @@
-"""What people do with a loan besides its schedule: charges, waivers, mandates, pauses, write-off."""
+"""What people do with a loan besides its schedule: charges, waivers, pauses, write-off."""
 
 from __future__ import annotations
 
@@ -8,20 +8,14 @@ from datetime import date, datetime
 from domain import commands as c
 from domain import events as e
 from domain.calendar import ist_day
-from domain.decisions.cases import a_case
 from domain.decisions.charges import a_charge
-from domain.decisions.downstream import check_mandate, withdraw
+from domain.decisions.downstream import withdraw
+from domain.decisions.once import once
 from domain.decisions.rules import Rules
 from domain.decisions.standing import instruct_refund
 from domain.events import LoanEvent
 from domain.loan import Loan
 from domain.refusals import Refusal, Refused, Repeated
-
-
-def once(loan: Loan, command_id: str) -> None:
-    """A command that was done is not done again."""
-    if command_id in loan.command_ids:
-        raise Repeated
 
 
 def live(loan: Loan) -> None:
@@ -101,37 +95,12 @@ def waive(loan: Loan, command: c.Waive, now: datetime, rules: Rules) -> Iterator
     )
 
 
-def register_mandate(loan: Loan, command: c.RegisterMandate, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
-    """Use this mandate from now on."""
-    once(loan, command.command_id)
-    yield e.MandateRegistered(mandate=dict(command.mandate), command_id=command.command_id)
-    if rules.product_of(loan).mandate_check and loan.stage in ("booked", "active"):
-        yield from check_mandate(loan)
-
-
 def update_borrower(loan: Loan, command: c.UpdateBorrower, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Newer facts about the borrower; none of one whose data was destroyed."""
     once(loan, command.command_id)
     if loan.erased:
         raise Refused(Refusal.borrower_is_erased, "/loan_id")
     yield e.BorrowerChanged(vaulted=list(command.vaulted), facts=dict(command.facts), command_id=command.command_id)
-
-
-def change_mandate(loan: Loan, command: c.ChangeMandate, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
-    """The bank says what became of the mandate; a lost one needs a person, or a new registration."""
-    if command.mandate_id != loan.mandate.get("mandate_id"):
-        raise Refused(Refusal.mandate_unknown, "/mandate_id", mandate_id=command.mandate_id)
-    if command.status == loan.mandate.get("status"):
-        raise Repeated
-    yield e.MandateChanged(
-        mandate_id=command.mandate_id, status=command.status, code=command.code, reason=command.reason
-    )
-    if command.status != "active" and loan.stage in ("booked", "active"):
-        yield a_case(
-            loan,
-            kind="mandate-lost",
-            reason=f"mandate {command.mandate_id} is {command.status} {command.reason}".strip(),
-        )
 
 
 def pause(loan: Loan, command: c.PauseCollection, now: datetime, rules: Rules) -> Iterator[LoanEvent]:

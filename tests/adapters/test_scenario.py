@@ -209,7 +209,7 @@ def test_a_partial_debit_brings_what_the_script_says_on_the_day_that_it_says() -
 
 
 def test_several_instalments_fail_alike() -> None:
-    came = lived(script=[{"instalment": 2, "through": 4, "result": "failed", "code": "01"}], until="2026-06-30")
+    came = lived(script=[{"instalment": 2, "through": 4, "result": "failed", "code": "70"}], until="2026-06-30")
     assert came["counts"]["loan.debit-failed.v1"] == 3
     assert [row["paid_on"] for row in came["schedule"][:5]] == ["2026-02-05", "2026-06-05", None, None, None]
 

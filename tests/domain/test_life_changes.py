@@ -18,6 +18,7 @@ from domain.events import (
     DelinquencyChanged,
     EmiScheduled,
     InstalmentDue,
+    MandateRequested,
     PaymentReceived,
     ReceiptReversed,
     Restructured,
@@ -180,7 +181,11 @@ def test_only_a_live_loan_is_restructured_and_once() -> None:
 def test_an_instalment_above_the_mandates_limit_asks_for_a_new_mandate() -> None:
     story = given(a_loan(mandate={**MANDATE, "max_amount_paise": rupees("5,000")}))
     story.when(on("20 Jan"), restructure("20 Jan", instalments=6)).then(
-        a(Restructured), a(EmiScheduled), a(CaseOpened, kind="mandate-limit"), a(DelinquencyChanged)
+        a(Restructured),
+        a(EmiScheduled),
+        a(CaseOpened, kind="mandate-limit"),
+        a(MandateRequested),
+        a(DelinquencyChanged),
     )
 
 

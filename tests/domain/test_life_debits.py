@@ -23,6 +23,8 @@ from domain.events import (
     InstalmentDue,
     MandateCancelInstructed,
     MandateChanged,
+    MandateRequested,
+    PaymentLinkOffered,
     PaymentReceived,
     RefundInstructed,
     RetryScheduled,
@@ -55,7 +57,8 @@ def test_the_borrower_is_told_24_hours_before_the_debit(rail: str) -> None:
 
 def test_no_notice_where_no_debit_can_follow() -> None:
     given(a_loan_without_mandate()).when(on("4 Feb 23:00")).then()
-    given(a_loan(mandate={**MANDATE, "status": "paused"})).when(on("4 Feb 23:00")).then()
+    story = given(a_loan(mandate={**MANDATE, "status": "paused"})).when(on("30 Jan"))
+    story.when(on("4 Feb 23:00")).then()
 
 
 def test_the_due_day_begins_with_the_instalment_owed_and_the_debit_comes_at_the_products_hour() -> None:
@@ -115,6 +118,7 @@ def test_a_mandate_that_does_not_stand_is_a_case_not_a_debit(mandate: dict[str, 
     story.then(
         a(CollectionExhausted, number=1, attempts=0, reason=reason, next_step="fix_mandate"),
         a(CaseOpened, kind="no-usable-mandate", reason=reason, number=1),
+        a(PaymentLinkOffered, number=1, amount_paise=EMI, reason=reason),
     )
 
 
@@ -125,7 +129,11 @@ def test_no_debit_asks_for_more_than_the_mandate_allows() -> None:
 
 def test_a_lost_mandate_is_a_case_and_its_return_is_noted() -> None:
     story = given(a_loan()).when(on("10 Jan"), mandate_is("cancelled"))
-    story.then(a(MandateChanged, mandate_id="M-1", status="cancelled"), a(CaseOpened, kind="mandate-lost"))
+    story.then(
+        a(MandateChanged, mandate_id="M-1", status="cancelled"),
+        a(CaseOpened, kind="mandate-lost"),
+        a(MandateRequested, rail="enach", replaces="M-1"),
+    )
     story.when(on("11 Jan"), mandate_is("cancelled")).repeated()
     story.when(on("12 Jan"), mandate_is("active")).then(a(MandateChanged, status="active"))
     story.when(on("12 Jan"), mandate_is("active", "M-7")).refused(Refusal.mandate_unknown, "/mandate_id")
@@ -279,8 +287,11 @@ def test_a_hard_failure_is_never_repeated() -> None:
     story = given(a_loan()).when(on("5 Feb"), debit_failed(code="01"))
     story.then(
         a(DebitFailed, code="01", failure_class="hard"),
+        a(MandateChanged, mandate_id="M-1", status="failed", code="01"),
         a(CollectionExhausted, number=1, attempts=1, next_step="alternate_rail"),
         a(CaseOpened, kind="collection-exhausted", number=1),
+        a(PaymentLinkOffered, link_id="LN-1:1:1", number=1, amount_paise=EMI, expires_on="12 Feb"),
+        a(MandateRequested, rail="", max_amount_paise=EMI, replaces="M-1"),
     )
     story.when(on("4 Mar"))
     assert len(story.all(DebitAttempted)) == 1
@@ -332,6 +343,7 @@ def test_attempts_end_with_the_products_limit() -> None:
         a(DebitFailed, attempt=3),
         a(CollectionExhausted, attempts=3, next_step="contact_borrower"),
         a(CaseOpened, kind="collection-exhausted"),
+        a(PaymentLinkOffered, number=1, amount_paise="5,583"),  # the instalment and the bounce charge of 590
     )
     story.when(on("4 Mar 06:00"))
     assert len(story.all(DebitAttempted)) == 3
