@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from domain.law.contact import HoldReason
 from domain.law.disbursal import Payee
 
 
@@ -322,6 +323,18 @@ class Waive:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldContact:
+    """hold-contact: no reminder and no call until that day; debits go on (`pause-collection` stops them)."""
+
+    command_id: str
+    reason: HoldReason
+    until: date
+    from_on: date | None = None
+    """Today unless given."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PauseCollection:
     """pause-collection: no debit until that day."""
 
@@ -380,6 +393,7 @@ Command = (
     | TellBorrowerStanding
     | LevyCharge
     | Waive
+    | HoldContact
     | PauseCollection
     | QuotePreclosure
     | WriteOff

@@ -299,7 +299,8 @@ class BorrowerChanged(LoanEvent):
     vaulted: list[str]
     """Names of the personal facts that were replaced, such as `phone`."""
     facts: dict[str, Any]
-    """`segment`, `salary_day`, `language`: what decisions may look at."""
+    """`segment`, `salary_day`, `language`: what decisions may look at; `contact` (`channel`, `opt_out`, `hours`): how
+    they want to be told."""
     command_id: str = ""
 
 
@@ -687,6 +688,18 @@ class CollectionPaused(LoanEvent):
 
     until: str
     reason: str
+    command_id: str = ""
+
+
+@stored_as("loan.contact-held.v1")
+class ContactHeld(LoanEvent):
+    """Nobody asks this borrower for money in these days, both included; a later hold for that reason replaces it."""
+
+    reason: str
+    """`bereavement`, `calamity`, `wedding`, `festival` or `requested` (servicing rule 30)."""
+    from_on: str
+    until_on: str
+    note: str = ""
     command_id: str = ""
 
 

@@ -517,6 +517,10 @@ def paused(loan: LoanState, event: e.CollectionPaused) -> None:
     loan.done(event.command_id)
 
 
+def contact_held(loan: LoanState, event: e.ContactHeld) -> None:
+    loan.done(event.command_id)  # nothing else: what is due and asked for stays as it is
+
+
 def delinquency(loan: LoanState, event: e.DelinquencyChanged) -> None:
     loan.classification = event.classification
     loan.bucket = event.bucket
@@ -632,6 +636,7 @@ EVOLVE: dict[type[LoanEvent], Callable[[LoanState, Any], None]] = {
     e.Restructured: restructured,
     e.PrincipalPrepaid: prepaid,
     e.CollectionPaused: paused,
+    e.ContactHeld: contact_held,
     e.DelinquencyChanged: delinquency,
     e.CaseOpened: case,
     e.PreclosureQuoted: quoted,

@@ -46,6 +46,7 @@ DECIDE: dict[type[Any], Decider] = {
     c.LevyCharge: upkeep.levy,
     c.Waive: upkeep.waive,
     c.PauseCollection: upkeep.pause,
+    c.HoldContact: upkeep.hold_contact,
     c.QuotePreclosure: preclosure.quote,
     c.WriteOff: upkeep.write_off,
     c.GrantRelief: restructuring.grant_relief,

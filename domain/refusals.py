@@ -63,6 +63,7 @@ class Refusal(StrEnum):
     refund_exceeds_excess = "refund_exceeds_excess"
     nothing_to_retry = "nothing_to_retry"
     case_unknown = "case_unknown"
+    notice_unknown = "notice_unknown"
     no_papers_wait = "no_papers_wait"
     borrower_is_needed = "borrower_is_needed"
     borrower_is_erased = "borrower_is_erased"
@@ -120,6 +121,7 @@ EXPLAINED: dict[Refusal, str] = {
     Refusal.refund_exceeds_excess: "More cannot go back than is held for the borrower.",
     Refusal.nothing_to_retry: "No payout or refund of this loan has failed.",
     Refusal.case_unknown: "The loan has no open case with that id.",
+    Refusal.notice_unknown: "The loan has no notice with that id.",
     Refusal.no_papers_wait: "No papers wait to be released: the loan is not repaid, or they are with the borrower.",
     Refusal.borrower_is_needed: "Personal data is kept while a loan, a complaint or a refund is open: end them first.",
     Refusal.borrower_is_erased: "The borrower's personal data was destroyed: nothing of it is kept any more.",

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from domain.refusals import Refusal, Refused
 from streams.envelope import Record, headers_for
-from streams.wire import Account, LoanId, Mandate
+from streams.wire import Account, ContactWishes, LoanId, Mandate
 
 SOURCE = "qist/los-sync"
 REQUESTED_BY = "los"
@@ -40,7 +40,7 @@ class FromLos(BaseModel):
 
     def fields(self) -> dict[str, Any]:
         """What the update says, as the command will say it."""
-        return self.model_dump(mode="json", exclude_unset=True, exclude_none=True, exclude=self.ADDRESS)
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True, exclude=self.ADDRESS)
 
 
 class BorrowerUpdated(FromLos):
@@ -55,6 +55,7 @@ class BorrowerUpdated(FromLos):
     language: str | None = None
     segment: str | None = None
     salary_day: Annotated[int, Field(strict=True, ge=0, le=31)] | None = None
+    contact: ContactWishes | None = None
 
 
 class OfALoan(FromLos):

@@ -10,14 +10,25 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import orjson
-from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from domain import commands as c
 from domain.calendar import ist_day
+from domain.law.contact import HoldReason
 from domain.law.disbursal import Payee
+from domain.policies.contact import Channel
 from domain.refusals import Refusal, Refused
 from streams.envelope import LONGEST_HEADER, Record
 from streams.topics import COMMANDS, DEBIT_OUTCOMES, DISBURSALS, MANDATE_OUTCOMES, PAYMENTS, PAYOUT_OUTCOMES
@@ -77,6 +88,33 @@ class Inbound(BaseModel):
 
 class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class ContactHours(Part):
+    from_: Annotated[TimeOfDay, Field(alias="from")]
+    until: TimeOfDay
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.from_ >= self.until:
+            raise ValueError("hours end after they begin, on the same day")
+        return self
+
+
+class ContactWishes(Part):
+    """How a borrower wants to be told; what is not named stays as it is."""
+
+    channel: Channel | None = None
+    opt_out: tuple[Channel | Literal["reminders"], ...] | None = None
+    """Channels not to use, and `reminders` for no reminders before something is due. Empty: all are welcome again."""
+    hours: ContactHours | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What events may hold of it."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 class Account(Part):
@@ -726,6 +764,33 @@ class Waive(ServicingCommand):
         )
 
 
+class SetContactPreferences(ServicingCommand):
+    """How the borrower of this loan, and of all their loans, wants to be told."""
+
+    TYPE = "servicing.set-contact-preferences.v1"
+    contact: ContactWishes = ContactWishes()
+    language: str | None = None
+
+    def command(self) -> c.Command:
+        facts = {"contact": self.contact.facts(), **({"language": self.language} if self.language else {})}
+        return c.UpdateBorrower(command_id=self.command_id, vaulted=(), facts=facts)
+
+
+class HoldContact(ServicingCommand):
+    """`reason` says why nobody is to ask for money; `note` is free text, without personal data."""
+
+    TYPE = "servicing.hold-contact.v1"
+    reason: HoldReason  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]
+    until: Day
+    from_on: Annotated[Day | None, Field(validation_alias=AliasChoices("from_on", "from"))] = None
+    note: str = ""
+
+    def command(self) -> c.Command:
+        return c.HoldContact(
+            command_id=self.command_id, reason=self.reason, until=self.until, from_on=self.from_on, note=self.note
+        )
+
+
 class PauseCollection(ServicingCommand):
     TYPE = "servicing.pause-collection.v1"
     until: Day
@@ -808,12 +873,15 @@ class UpdateBorrower(ServicingCommand):
     language: str | None = None
     segment: str | None = None
     salary_day: Annotated[int, Field(ge=0, le=31)] | None = None
+    contact: ContactWishes | None = None
 
     def person(self) -> dict[str, Any]:
         return self.model_dump(include={"name", "phone", "email"}, exclude_none=True)
 
     def command(self) -> c.Command:
         facts = self.model_dump(include={"language", "segment", "salary_day"}, exclude_none=True)
+        if self.contact is not None:
+            facts["contact"] = self.contact.facts()
         return c.UpdateBorrower(command_id=self.command_id, vaulted=tuple(self.person()), facts=facts)
 
     def secrets(self) -> tuple[Secret, ...]:
@@ -873,6 +941,8 @@ CARRIES: dict[str, tuple[type[Inbound], ...]] = {
         QuotePreclosure,
         LevyCharge,
         Waive,
+        SetContactPreferences,
+        HoldContact,
         PauseCollection,
         RegisterMandate,
         SwapMandate,

@@ -82,6 +82,7 @@ def other_lives() -> Iterator[Story]:
     yield a_loan().when(on("20 Jan"), payment("20,000", value="12 Jan", intent="part-prepayment"))
     yield a_loan().when(on("10 Jan"), payment("500")).when(on("11 Jan"), asked(c.RefundExcess, reason="asked for"))
     yield a_loan().when(on("12 Jan"), asked(c.TellBorrowerStanding, npa=True, because="LN-9"))
+    yield a_loan().when(on("12 Jan"), asked(c.HoldContact, reason="bereavement", until=day("31 Jan"), note="a death"))
     yield a_floating_life()
     yield a_grievance()
     yield a_mandate_that_ends()

@@ -86,6 +86,7 @@ PHRASES: dict[str, Callable[[Fields], str]] = {
     e.RateReset.TOPIC: lambda f: f"Rate reset: {f['previous_rate_percent']} % to {f['annual_rate_percent']} %",
     e.Recast.TOPIC: lambda f: f"Recast as of {f['value_on']}: {f['reason']}",
     e.PrincipalPrepaid.TOPIC: lambda f: f"{rupees(f['amount_paise'])} prepaid",
+    e.ContactHeld.TOPIC: lambda f: f"No reminders until {f['until_on']}: {f['reason']}",
     e.CollectionPaused.TOPIC: lambda f: f"Collection paused until {f['until']}",
     e.DelinquencyChanged.TOPIC: _standing,
     e.BorrowerStandingChanged.TOPIC: lambda f: (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from domain import commands as c
 from domain import events as e
@@ -110,6 +110,22 @@ def pause(loan: Loan, command: c.PauseCollection, now: datetime, rules: Rules) -
     if command.until < ist_day(now):
         raise Refused(Refusal.effective_date_not_ahead, "/until", until=command.until)
     yield e.CollectionPaused(until=command.until.isoformat(), reason=command.reason, command_id=command.command_id)
+
+
+def hold_contact(loan: Loan, command: c.HoldContact, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Leave the borrower in peace until that day (servicing rule 30); a day that is over ends an earlier hold."""
+    once(loan, command.command_id)
+    today = ist_day(now)
+    first = command.from_on or min(today, command.until)
+    if command.until < max(first, today - timedelta(days=1)):
+        raise Refused(Refusal.effective_date_not_ahead, "/until", until=command.until)
+    yield e.ContactHeld(
+        reason=command.reason,
+        from_on=first.isoformat(),
+        until_on=command.until.isoformat(),
+        note=command.note,
+        command_id=command.command_id,
+    )
 
 
 def refund(loan: Loan, command: c.RefundExcess, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
