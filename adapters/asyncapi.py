@@ -22,6 +22,7 @@ from projections.registry import ALL
 from streams import topics as t
 from streams.loan_standings import LoanStanding
 from streams.los_updates import UPDATES as LOS_UPDATES
+from streams.notices import OUTCOMES
 from streams.outbound import CONSEQUENCES, Consequence
 from streams.wire import CARRIES
 
@@ -42,6 +43,7 @@ DESCRIPTIONS: dict[str, str] = {
     t.DEBIT_INSTRUCTIONS.name: "Money to debit; an instruction's id is loan:instalment:attempt.",
     t.MANDATE_INSTRUCTIONS.name: "Mandates to ask the borrower for, and mandates to cancel.",
     t.PAYMENT_LINKS.name: "Links to make, by which an instalment is paid that no debit can bring, or to take back.",
+    t.NOTICE_OUTCOMES.name: "What became of notices, as providers say; the notifier keeps it.",
     t.NOTIFICATIONS.name: "Notices to send. Who and where is looked up by whoever sends them.",
     t.CASES.name: "Work for people.",
     t.DEAD_LETTERS.name: "Records that could not be applied, byte for byte; the headers `qist_*` say why.",
@@ -62,7 +64,7 @@ def page() -> str:
 def document() -> Document:
     """The whole description."""
     messages = {topic.name: list(messages_of(topic.name)) for topic in t.TOPICS}
-    inbound = {topic.name for topic in (*t.INBOUND, t.UPDATES)}
+    inbound = {topic.name for topic in (*t.INBOUND, t.UPDATES, t.NOTICE_OUTCOMES)}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -177,6 +179,8 @@ def carried(topic: str) -> list[type[Any]]:
     """The models of a topic whose messages have models of their own."""
     if topic == t.LOAN_STANDINGS.name:
         return [LoanStanding]
+    if topic == t.NOTICE_OUTCOMES.name:
+        return list(OUTCOMES.values())
     return list(LOS_UPDATES.values()) if topic == t.UPDATES.name else list(CARRIES.get(topic, ()))
 
 

@@ -113,6 +113,25 @@ class Settings(BaseSettings):
     """What we log in to gateways with: `gateway:secret,gateway:secret`."""
     gateway_group: str = "qist-gateway"
     """Consumer group of the gateway role; the gateway's name is added, since each one reads all instructions."""
+    lender_name: str = "Qist"
+    """Who signs notices."""
+    payment_link: str | None = None
+    """The page where a borrower pays, put into notices: `https://pay.example.in/{link_id}`, where `{link_id}`,
+    `{loan_id}` and `{number}` are filled in. Not set: notices name no link."""
+    smtp_url: SecretStr | None = None
+    """The server for e-mail: `smtp+starttls://user:password@host:587`, `smtps://...` or, without TLS, `smtp://...`."""
+    smtp_from: str = "loans@localhost"
+    """The address that e-mail comes from."""
+    notice_webhooks: str | None = None
+    """Providers of other channels: `sms=https://...,whatsapp=https://...,voice=https://...`; each notice is one POST
+    with an idempotency key."""
+    notice_webhook_secret: SecretStr | None = None
+    """What our calls to these providers are signed with. Not set: they are not signed."""
+    notices_file: Path | None = None
+    """Channels without a provider write here, one JSON document a line. For development: it holds personal data. `qist
+    up` and `qist demo` use `notices.jsonl` in `data_dir`."""
+    notices_dir: Path | None = None
+    """Folder with the lender's own templates of notices (TOML), which replace the shipped ones of the same kind."""
 
     products_dir: Path | None = None
     """Folder with the lender's own products, one TOML file each, beside those that are shipped. Not set: only those."""

@@ -28,7 +28,7 @@ class Role:
     """None: `qist NAME`."""
 
 
-ROLES = (Role("engine"), Role("projector"), Role("streams"), Role("api"))
+ROLES = (Role("engine"), Role("projector"), Role("streams"), Role("notifier"), Role("api"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ async def system(settings: Settings, *, roles: Sequence[Role] = ROLES) -> AsyncI
     from adapters.vault import master_key
 
     notes: list[str] = []
-    settings = _with_clock_anchor(_with_http_port(settings, notes))
+    settings = _with_notices_file(_with_clock_anchor(_with_http_port(settings, notes)))
     async with services(settings) as running:
         await migrate(running.settings.database_dsn(), settings.partitions)
         await create_topics(running.settings, running.bootstrap)
@@ -146,6 +146,13 @@ def _with_http_port(settings: Settings, notes: list[str]) -> Settings:
     if port != settings.http_port:
         notes.append(f"port {settings.http_port} is taken, so the API listens on {port}")
     return settings.model_copy(update={"http_port": port, "data_dir": settings.data_dir.expanduser().resolve()})
+
+
+def _with_notices_file(settings: Settings) -> Settings:
+    """On one machine, what has no provider is written down instead of sent."""
+    if settings.is_explicit("notices_file"):
+        return settings
+    return settings.model_copy(update={"notices_file": settings.data_dir / "notices.jsonl"})
 
 
 def _with_clock_anchor(settings: Settings) -> Settings:

@@ -78,11 +78,23 @@ class Vault:
             " WHERE v.token = ANY($1) ORDER BY v.token, v.version DESC",
             list(tokens),
         )
-        opened: dict[str, Mapping[str, Any]] = {}
+        return {row["token"]: self._unsealed(row) for row in rows}
+
+    async def gathered(self, connection: asyncpg.Connection, tokens: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """All that is known under each token: a fact that a newer version does not name stays as it was."""
+        rows = await connection.fetch(
+            "SELECT v.token, v.borrower_id, v.ciphertext, k.wrapped_key FROM vault v JOIN vault_keys k"
+            " USING (borrower_id) WHERE v.token = ANY($1) ORDER BY v.token, v.version",
+            list(tokens),
+        )
+        gathered: dict[str, dict[str, Any]] = {}
         for row in rows:
-            key = AESGCM(unseal(self._master, row["wrapped_key"], row["borrower_id"]))
-            opened[row["token"]] = orjson.loads(unseal(key, row["ciphertext"], row["token"]))
-        return opened
+            gathered.setdefault(row["token"], {}).update(self._unsealed(row))
+        return gathered
+
+    def _unsealed(self, row: asyncpg.Record) -> dict[str, Any]:
+        key = AESGCM(unseal(self._master, row["wrapped_key"], row["borrower_id"]))
+        return orjson.loads(unseal(key, row["ciphertext"], row["token"]))
 
     async def erase(self, connection: asyncpg.Connection, borrower_id: str) -> None:
         """Destroy the borrower's key and what it sealed."""

@@ -32,6 +32,8 @@ from streams.topics import (
 )
 
 SOURCE = "qist/engine"
+NOTICE = "servicing.notice.v1"
+NOTICES_ERASED = "servicing.notices-erased.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def notice(
 ) -> Consequence:
     """A notice to the borrower; who and where is looked up by whoever sends it, never kept here."""
     body = both(constant(template=template), fields(*names))
-    return Consequence(NOTIFICATIONS, "servicing.notice.v1", body, when=when, keeps_hours=keeps_hours)
+    return Consequence(NOTIFICATIONS, NOTICE, body, when=when, keeps_hours=keeps_hours)
 
 
 def case(status: str, *names: str, kind: str = "", **renamed: str) -> Consequence:
@@ -253,6 +255,7 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
     e.PapersReleased.TOPIC: (notice("papers-released", "on"),),
     e.BorrowerErased.TOPIC: (
         Consequence(BORROWER_LOANS, "servicing.borrower-erased.v1", fields("borrower_id"), key="borrower_id"),
+        Consequence(NOTIFICATIONS, NOTICES_ERASED, fields("borrower_id")),
     ),
     e.PreclosureQuoted.TOPIC: (notice("preclosure-quoted", "quote_id", "total_paise", "valid_until", "parts"),),
     e.SettlementAgreed.TOPIC: (notice("settlement-agreed", "amount_paise", "pay_by", "outstanding_paise"),),

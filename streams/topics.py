@@ -30,6 +30,8 @@ DEBIT_OUTCOMES = Topic("gateway.debit-outcomes", "loan_id")
 MANDATE_OUTCOMES = Topic("gateway.mandate-outcomes", "loan_id")
 PAYMENTS = Topic("gateway.payments", "loan_id")
 COMMANDS = Topic("servicing.commands", "loan_id")
+NOTICE_OUTCOMES = Topic("gateway.notice-outcomes", "loan_id")
+"""What became of notices, as the providers say; the notifier follows it, the engine does not."""
 UPDATES = Topic("los.updates", "borrower_id")
 
 INBOUND = (DISBURSALS, PAYOUT_OUTCOMES, DEBIT_OUTCOMES, MANDATE_OUTCOMES, PAYMENTS, COMMANDS)
@@ -70,7 +72,7 @@ OUTBOUND = (
     PROJECTION_DASHBOARD,
     PAYMENT_INSIGHTS,
 )
-TOPICS = (*INBOUND, UPDATES, *OUTBOUND)
+TOPICS = (*INBOUND, UPDATES, NOTICE_OUTCOMES, *OUTBOUND)
 
 
 def partition_of(key: str, partitions: int) -> int:

@@ -17,6 +17,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "engine": ("adapters.cli.engine:engine", "The servicing engine as a process of its own."),
     "projector": ("adapters.cli.projector:projector", "The read models, kept up to date from the event log."),
     "streams": ("adapters.cli.streams:streams", "Borrower updates to their loans, and payment insights."),
+    "notifier": ("adapters.cli.notifier:notifier", "Tell borrowers: decide, write and send what events ask for."),
+    "notices check": ("adapters.cli.notices:check", "Whether every notice has its words, in every language."),
+    "notices preview": ("adapters.cli.notices:preview", "The text of a kind of notice, as it would go out."),
+    "notices list": ("adapters.cli.notices:list_notices", "What a loan's borrower was told, or not, and why."),
     "api": ("adapters.cli.api:api", "The HTTP API, the webhooks and the live page."),
     "gateway": ("adapters.cli.gateway:app", "Debits and payouts to gateways, and what became of them."),
     "bench": ("adapters.cli.bench:bench", "How fast Qist is here, beside the stock pieces, in one run."),
@@ -52,6 +56,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 GROUPS: Final[dict[str, str]] = {
     "simulate": "Made-up worlds to try Qist on.",
     "topics": "Topics on the broker.",
+    "notices": "What borrowers are told.",
     "db": "The database.",
     "dead-letters": "What could not be applied.",
     "parked": "What waits for its loan.",

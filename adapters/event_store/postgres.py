@@ -322,6 +322,9 @@ class PostgresLog:
             if loans - ours:
                 raise FencedOff(f"{borrower_id} is not to be erased: loans {sorted(loans - ours)} appeared meanwhile")
         await connection.execute(
+            "UPDATE notices SET facts = '{}', trail = '[]', provider_reference = '' WHERE borrower_id = ANY($1)", erased
+        )
+        await connection.execute(
             "UPDATE dead_letters d SET key = NULL, headers = '[]', value = NULL, detail = 'erased with its borrower'"
             f" FROM ({LOANS_OF_BORROWERS}) b WHERE d.loan_id = b.loan_id",
             erased,
@@ -406,11 +409,17 @@ class PostgresLog:
         ]
         if letters:
             await connection.executemany(
-                "INSERT INTO dead_letters (partition, loan_id, topic, source_partition, source_offset, cluster_id, key,"
-                " headers, value, reason, detail, field, set_aside_at)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING",
+                SET_ASIDE,
                 letters,
             )
+
+
+SET_ASIDE = (
+    "INSERT INTO dead_letters (partition, loan_id, topic, source_partition, source_offset, cluster_id, key, headers,"
+    " value, reason, detail, field, set_aside_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+    " ON CONFLICT DO NOTHING"
+)
+"""A dead letter: partition, loan, `source_of` its record, why, when. The partition's engine announces it."""
 
 
 async def open_loans(connection: Connection, borrowers: Collection[str]) -> dict[str, set[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -14,6 +14,7 @@ from adapters.http.answers import LARGEST_PAGE, Cursor, Limit, decode, json, pag
 from adapters.http.desk import AtDesk, Desk
 from adapters.http.phrases import phrase
 from adapters.http.problems import Problem
+from adapters.notices.told import notices_of
 from domain import commands as c
 from domain import events as e
 from domain.calendar import IST, ist_day
@@ -341,6 +342,29 @@ async def show_documents(request: Request, desk: AtDesk, loan_id: LoanId, limit:
     """None yet: this version makes no documents."""
     await desk.loan(loan_id)
     return page(request, [], limit, lambda one: [], loan_id=loan_id)
+
+
+@router.get("/{loan_id}/notices", summary="What its borrower was told", responses=models.ok(models.NoticePage))
+async def show_notices(
+    request: Request, desk: AtDesk, loan_id: LoanId, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """Every notice, newest first: sent or planned, by which channel and when, or not, and why. No text, no address."""
+    before = decode(cursor, str, str)
+    since = (moment_of(before[0]), before[1]) if before else None
+    notices = await notices_of(desk.pool, loan_id, limit=limit + 1, before=since)
+    if not notices and not before:
+        await desk.loan(loan_id)  # 404 when there is none
+    return page(
+        request, notices, limit, lambda one: [one["occurred_at"].isoformat(), one["notice_id"]], loan_id=loan_id
+    )
+
+
+def moment_of(said: str) -> datetime:
+    """The instant in a cursor of ours."""
+    try:
+        return datetime.fromisoformat(said)
+    except ValueError:
+        raise Problem(422, "cursor-invalid", "The cursor is none of ours; begin again without one.") from None
 
 
 @router.get("/{loan_id}/quote", summary="What closes it", responses=models.ok(models.Quote))

@@ -228,6 +228,36 @@ class EventPage(Page):
     items: list[Event]
 
 
+class NoticeTry(Answer):
+    channel: str
+    at: datetime
+    outcome: str
+    detail: str
+
+
+class Notice(Answer):
+    notice_id: str
+    kind: str
+    purpose: str | None
+    state: str = Field(description="`planned`, `sending`, `sent`, `delivered`, `read`, `failed` or `suppressed`.")
+    channel: str | None
+    tone: str | None
+    language: str | None
+    reason: str | None = Field(description="Why by this channel, in this tone, at this hour; or why not at all.")
+    rule: str | None = Field(description="The dated rule that moved it, if one did (docs/law.md).")
+    provider_reference: str | None
+    occurred_at: datetime = Field(description="Of the event that asked for it.")
+    at: datetime = Field(description="Planned for, or sent at.")
+    delivered_at: datetime | None
+    read_at: datetime | None
+    tries: list[NoticeTry] = Field(description="What did not go out, before this.")
+
+
+class NoticePage(Page):
+    loan_id: str
+    items: list[Notice]
+
+
 class DocumentPage(Page):
     loan_id: str
     items: list[dict[str, Any]]

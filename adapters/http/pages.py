@@ -20,6 +20,7 @@ from adapters.http.loans import around, balances_of, events_of, find_loans, list
 from adapters.http.phrases import TONES
 from adapters.http.portfolio import PING_SECONDS, SSE_HEADERS, STAGES, dashboard
 from adapters.http.problems import Problem
+from adapters.notices.told import notices_of
 from domain.calendar import IST, ist_day
 from domain.decisions.standing import last_day_end
 from domain.money import RUPEE, format_rupees, round_ratio
@@ -32,6 +33,7 @@ PARTS = ("clock", "figures", "debits", "standing", "watch", "reasons", "ticker")
 
 LOANS_ON_A_PAGE = 50
 EVENTS_ON_A_PAGE = 200
+NOTICES_ON_A_PAGE = 20
 
 
 @router.get("/")
@@ -91,6 +93,7 @@ async def loan(desk: AtDesk, loan_id: str) -> Response:
         rows=schedule_rows(found, ist_day(now), desk.rules),
         events=await events_of(desk, loan_id, 0, EVENTS_ON_A_PAGE, newest_first=True),
         balances=await balances_of(desk, loan_id),
+        notices=await notices_of(desk.pool, loan_id, limit=NOTICES_ON_A_PAGE),
         tones=TONES,
     )
 

@@ -29,7 +29,8 @@ from adapters.http.commands import LARGEST_BODY
 from adapters.http.desk import LOAN_ID, AtDesk
 from adapters.http.problems import Problem
 from streams.envelope import headers_for
-from streams.topics import partition_of
+from streams.notices import OUTCOMES
+from streams.topics import NOTICE_OUTCOMES, partition_of
 from streams.wire import CARRIES
 
 router = APIRouter(tags=["webhooks"])
@@ -37,7 +38,8 @@ router = APIRouter(tags=["webhooks"])
 WINDOW_SECONDS = 300
 
 TOPIC_OF: dict[str, str] = {
-    model.TYPE: topic for topic, carried in CARRIES.items() if topic.startswith("gateway.") for model in carried
+    **{model.TYPE: topic for topic, carried in CARRIES.items() if topic.startswith("gateway.") for model in carried},
+    **dict.fromkeys(OUTCOMES, NOTICE_OUTCOMES.name),
 }
 
 

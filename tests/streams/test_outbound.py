@@ -20,6 +20,7 @@ SILENT = {
     e.DebitPending, e.RetryScheduled, e.CollectionExhausted, e.DebitOutcomeOverdue, e.ChargeWaived, e.PrincipalPrepaid,
     e.CollectionPaused, e.BorrowerStandingChanged, e.MonthClosed, e.WrittenOff, e.RefundSettled, e.RefundFailed,
     e.Reopened, e.PayoutFailed, e.MandatePreferred, e.DebitsStopped, e.DebitsResumed,
+    e.ContactHeld,
 }  # fmt: skip
 """Facts that ask for nothing and that nobody is told of but who reads `servicing.loan-events`. A case tells of what a
 person must look at, another event of the same decision tells the borrower."""
@@ -125,7 +126,8 @@ def test_a_complaint_is_acknowledged_and_becomes_a_case_that_can_rise_and_close(
 
 
 def test_what_a_borrower_sync_is_told_is_what_it_understands():
-    [record] = records(e.BorrowerErased(borrower_id="B-1", reason="asked for by Asha"))
+    [record, forget] = records(e.BorrowerErased(borrower_id="B-1", reason="asked for by Asha"))
+    assert (kind(forget), body(forget)) == ("servicing.notices-erased.v1", {"loan_id": "LN-1", "borrower_id": "B-1"})
     assert (record.key, kind(record), record.same_partition) == ("B-1", BorrowerErased.TYPE, False)
     assert BorrowerErased.model_validate_json(record.value).borrower_id == "B-1"
     assert b"Asha" not in record.value
