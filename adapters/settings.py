@@ -136,6 +136,11 @@ class Settings(BaseSettings):
     products_dir: Path | None = None
     """Folder with the lender's own products, one TOML file each, beside those that are shipped. Not set: only those."""
 
+    reconciliation_grace_days: int = Field(2, ge=0, le=60)
+    """Days that a gateway or bank has to report what moved; what no report has after them is missing."""
+    reconciliation_date_days: int = Field(3, ge=0, le=60)
+    """Days between the value dates of loan and report that are no difference."""
+
     log_format: Literal["json", "console"] = "json"
     """`json`: one document a line. `console`: for a person's eyes."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

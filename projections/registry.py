@@ -7,6 +7,7 @@ from projections.dashboard import Dashboard
 from projections.delinquency import Delinquency
 from projections.ledger import Ledger
 from projections.loan_view import LoanView
+from projections.reconciliation import Reconciliation
 
-ALL: tuple[type[Projection], ...] = (Ledger, Delinquency, Dashboard, LoanView)
+ALL: tuple[type[Projection], ...] = (Ledger, Delinquency, Dashboard, LoanView, Reconciliation)
 BY_NAME = {projection.name: projection for projection in ALL}

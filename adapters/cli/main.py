@@ -39,6 +39,14 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "dead-letters retry": ("adapters.cli.set_aside:retry_dead_letters", "Send them again, as they came."),
     "parked list": ("adapters.cli.set_aside:list_parked", "Records that wait for a loan that is not known yet."),
     "parked retry": ("adapters.cli.set_aside:retry_parked", "Send them again, as they came."),
+    "reconcile import": ("adapters.cli.reconcile:take_in", "Take in a settlement report or a bank statement."),
+    "reconcile list": ("adapters.cli.reconcile:list_items", "What differs between the loans and what is reported."),
+    "reconcile show": ("adapters.cli.reconcile:show_item", "One of them, with all its sides."),
+    "reconcile resolve": (
+        "adapters.cli.reconcile:resolve",
+        "Settle one: accept, book, reverse, or the same as another.",
+    ),
+    "reconcile totals": ("adapters.cli.reconcile:totals", "From the ledger's bank account to the banks' statements."),
     "audit verify": ("adapters.cli.audit:verify", "Hash chains, trial balance, read models: name every flaw."),
     "send": ("adapters.cli.send:send", "Publish a message as an upstream system or a gateway would."),
     "scenario": ("adapters.cli.scenario:scenario", "A loan's life from a file: no broker, no database."),
@@ -60,6 +68,7 @@ GROUPS: Final[dict[str, str]] = {
     "db": "The database.",
     "dead-letters": "What could not be applied.",
     "parked": "What waits for its loan.",
+    "reconcile": "What gateways and banks report beside what the loans say.",
     "product": "What the lender decided for a kind of loan.",
     "audit": "Proof that the books are whole.",
 }

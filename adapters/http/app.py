@@ -9,7 +9,18 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapters.http import commands, health, loans, models, pages, portfolio, problems, set_aside, webhooks
+from adapters.http import (
+    commands,
+    health,
+    loans,
+    models,
+    pages,
+    portfolio,
+    problems,
+    reconciliation,
+    set_aside,
+    webhooks,
+)
 from adapters.http.answers import API
 
 POLICY = (
@@ -41,7 +52,7 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (loans, commands, portfolio, set_aside, webhooks, health):
+    for routes in (loans, commands, portfolio, set_aside, reconciliation, webhooks, health):
         app.include_router(routes.router, prefix=API)
     # Where orchestrators and Prometheus look by custom, too.
     app.include_router(health.router, include_in_schema=False)

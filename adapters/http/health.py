@@ -18,6 +18,7 @@ from adapters.http import models
 from adapters.http.answers import API, json
 from adapters.http.desk import AtDesk, Desk
 from adapters.http.lag import lag
+from adapters.http.reconciliation import open_differences
 
 router = APIRouter(tags=["operations"])
 
@@ -113,6 +114,21 @@ async def figures(desk: Desk) -> list[Metric]:
     for row in calls:
         gateways.add_metric([row["gateway"], row["state"]], row["count"])
     unanswered = min((row["oldest"] for row in calls if row["oldest"]), default=None)
+    differences = GaugeMetricFamily(
+        "qist_reconciliation_differences",
+        "Comparisons that do not match and nobody resolved.",
+        labels=["level", "state"],
+    )
+    differing = GaugeMetricFamily(
+        "qist_reconciliation_differences_paise", "By how much they differ, in all.", labels=["level", "state"]
+    )
+    oldest_difference = GaugeMetricFamily(
+        "qist_reconciliation_age_seconds", "Business time since the oldest of them.", labels=["level", "state"]
+    )
+    for row in await open_differences(desk):
+        differences.add_metric([row["level"], row["state"]], row["count"])
+        differing.add_metric([row["level"], row["state"]], row["paise"])
+        oldest_difference.add_metric([row["level"], row["state"]], age(row["oldest"], now))
     records = CounterMetricFamily("qist_inbound_records", "Inbound records by what became of them.", labels=["outcome"])
     for outcome in ("applied", "repeated", "parked", "dead_lettered", "rerouted", "unparked"):
         records.add_metric([outcome], house[outcome])
@@ -133,6 +149,9 @@ async def figures(desk: Desk) -> list[Metric]:
         open_letters,
         engine,
         projector,
+        differences,
+        differing,
+        oldest_difference,
         gauge("qist_broker_up", "Whether the broker says where its topics end.", behind.engine is not None),
         gauge("qist_publisher_lag_events", "Events that are not on servicing.loan-events yet.", behind.publisher),
         CounterMetricFamily("qist_events", "Events in the log.", value=house["events"]),

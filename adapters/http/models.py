@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
+from adapters.reconciliation.csv_file import FileMapping
 from streams.topics import COMMANDS
 from streams.wire import CARRIES
 
@@ -536,6 +537,157 @@ class AllSentAgain(Answer):
     sent: list[Sent]
 
 
+# --- Reconciliation ------------------------------------------------------------------------------------------
+
+ComparisonState = Literal["missing", "extra", "amount_differs", "date_differs", "awaited", "resolved", "matched"]
+
+
+class File(Answer):
+    id: int
+    source: str
+    statement: bool = Field(description="Of a bank; else a gateway's settlement report.")
+    format: str
+    name: str
+    sha256: str
+    lines: int
+    repeated: int = Field(description="Lines that were known before.")
+    paise: int
+    taken_at: datetime
+    taken_by: str
+
+
+class TakenFile(File):
+    already_taken: bool
+    passed_over: int = Field(description="Lines that the mapping does not take, or that are not booked yet.")
+    checked: list[str]
+
+
+class FilePage(Page):
+    items: list[File]
+
+
+class DeclaredSource(Answer):
+    source: str
+    mapping: dict[str, Any]
+
+
+class Comparison(Answer):
+    subject: str
+    level: Literal["item", "settlement"]
+    kind: str
+    state: ComparisonState
+    loan_id: str | None
+    source: str | None
+    reference: str
+    ours_paise: int = Field(description="What the loans say; of a settlement, what the report promises the bank.")
+    theirs_paise: int = Field(description="What is reported; of a settlement, what the bank has.")
+    difference_paise: int
+    ours_on: date | None
+    theirs_on: date | None
+    since: datetime
+    age_days: int
+    advice: str | None
+    ways: list[Literal["accept", "book", "reverse", "same"]]
+
+
+class ComparisonPage(Page):
+    items: list[Comparison]
+
+
+class Movement(Answer):
+    loan_id: str
+    what: Literal["booked", "asked", "moved", "failed"]
+    paise: int
+    value_on: date
+    at: datetime
+    reference: str
+    gateway_reference: str
+
+
+class ReportLine(Answer):
+    source: str
+    entry: str
+    paise: int
+    fee_paise: int
+    value_on: date
+    batch: str
+    refs: list[str]
+    file: str
+    taken_at: datetime
+
+
+class Decision(Answer):
+    way: str
+    note: str
+    state: str
+    ours_paise: int
+    theirs_paise: int
+    other: str
+    resolved_at: datetime
+    resolved_by: str
+
+
+class Booked(Answer):
+    id: str
+    type: str
+    loan_id: str
+    made_at: datetime
+    sent_at: datetime | None
+
+
+class ComparisonInFull(Comparison):
+    movements: list[Movement]
+    report_lines: list[ReportLine]
+    resolutions: list[Decision]
+    bookings: list[Booked]
+
+
+class Resolution(Answer):
+    """What a person decides."""
+
+    way: Literal["accept", "book", "reverse", "same"]
+    note: str = Field(min_length=1, max_length=2000)
+    by: str = Field(min_length=1, max_length=100, description="Who decides.")
+    loan_id: str = Field("", max_length=64, description="Of `book`: on which loan, where the line names none.")
+    other: str = Field("", max_length=300, description="Of `same`: the subject of the movement.")
+
+
+class Resolved(Answer):
+    subject: str
+    way: str
+    other: str | None
+    resolved_by: str
+
+
+class StateSum(Answer):
+    level: str
+    state: ComparisonState
+    count: int
+    ours_paise: int
+    theirs_paise: int
+    oldest_days: int
+
+
+class ReconciliationTotals(Answer):
+    files: int
+    lines: int
+    ledger_bank_paise: int
+    not_compared_paise: int
+    differences_paise: int
+    reported_paise: int
+    direct_paise: int
+    settled_gross_paise: int
+    fees_paise: int
+    settled_net_paise: int
+    in_transit_paise: int
+    banked_paise: int
+    reconciles: bool
+    states: list[StateSum]
+
+
+FILE_TYPES = ("text/csv", "application/xml", "text/xml", "application/octet-stream")
+
+
 # --- Operations ----------------------------------------------------------------------------------------------
 
 
@@ -584,11 +736,28 @@ def webhook_body() -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
+def file_body() -> dict[str, Any]:
+    """The body of a file, for OpenAPI: bytes as they are."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in FILE_TYPES},
+        }
+    }
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """A body of this model, for OpenAPI."""
+    schema = {"$ref": REF.format(model=model.__name__)}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
 def wire_schemas() -> dict[str, Any]:
     """The schemas that those bodies refer to. A command's `loan_id` is in the address, its `command_id` in a header."""
     carried = [model for topic, models in CARRIES.items() if topic.startswith("gateway.") for model in models]
     commands = CARRIES[COMMANDS.name]
-    _, told = models_json_schema([(model, "validation") for model in (*carried, *commands)], ref_template=REF)
+    bodies = (*carried, *commands, FileMapping, Resolution)
+    _, told = models_json_schema([(model, "validation") for model in bodies], ref_template=REF)
     schemas: dict[str, Any] = told["$defs"]
     for model in commands:
         schema = schemas.pop(model.__name__)

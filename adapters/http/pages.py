@@ -20,7 +20,9 @@ from adapters.http.loans import around, balances_of, events_of, find_loans, list
 from adapters.http.phrases import TONES
 from adapters.http.portfolio import PING_SECONDS, SSE_HEADERS, STAGES, dashboard
 from adapters.http.problems import Problem
+from adapters.http.reconciliation import after_of, office_of
 from adapters.notices.told import notices_of
+from adapters.reconciliation.office import STATES, STEPS
 from domain.calendar import IST, ist_day
 from domain.decisions.standing import last_day_end
 from domain.money import RUPEE, format_rupees, round_ratio
@@ -96,6 +98,31 @@ async def loan(desk: AtDesk, loan_id: str) -> Response:
         notices=await notices_of(desk.pool, loan_id, limit=NOTICES_ON_A_PAGE),
         tones=TONES,
     )
+
+
+@router.get("/reconciliation")
+async def reconciliation(
+    request: Request,
+    desk: AtDesk,
+    state: str = "",
+    q: str = "",
+    after: str | None = None,
+) -> Response:
+    """What differs, with its age and what can be done; and the way from the ledger to the bank."""
+    since = after_of(after)
+    office = await office_of(desk)
+    found = await office.items(
+        state=state or None, loan_id=q.strip()[:64] or None, after=since, limit=LOANS_ON_A_PAGE + 1
+    )
+    shown = found[:LOANS_ON_A_PAGE]
+    more = None
+    if len(found) > LOANS_ON_A_PAGE:
+        more = str(request.url.include_query_params(after=encode([shown[-1]["since"], shown[-1]["subject"]])))
+    totals = await office.totals()
+    return html(
+        "reconciliation.html", here="/reconciliation", items=shown, more=more, state=state, q=q, states=STATES,
+        totals=totals, steps=STEPS,
+    )  # fmt: skip
 
 
 @router.get("/static/{stamp}/{path:path}")
