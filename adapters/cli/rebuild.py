@@ -20,7 +20,7 @@ def rebuild(name: str, /, *, json: Annotated[bool, Parameter(negative="")] = Fal
     Parameters
     ----------
     name
-        ledger, delinquency, dashboard or loan_view.
+        ledger, delinquency, dashboard, loan_view or reconciliation.
     json
         Print events, seconds and events_per_second as one JSON document.
     """
