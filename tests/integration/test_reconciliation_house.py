@@ -41,6 +41,7 @@ async def house(make_database: MakeDatabase, services_dir: Path) -> AsyncIterato
             await house.until(f"/api/v1/loans/{LOAN}", lambda loan: loan["state"] == "active")
             await house.clock("5 Feb 12:00")
             await house.until(f"/api/v1/loans/{LOAN}", lambda loan: loan["debits_in_flight"])
+            await house.until("/api/v1/readyz", lambda ready: ready["lag"]["projector"] == 0)
             yield house
     finally:
         await broker.stop()
