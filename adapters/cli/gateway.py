@@ -285,7 +285,10 @@ def write_file(
 
     now = datetime.now(UTC)
     try:
-        items = [_item(number, said) for number, said in enumerate(jsonlib.loads(read_bytes(file)), 1)]
+        listed = jsonlib.loads(read_bytes(file))
+        if not isinstance(listed, list):
+            raise ValueError("this is not a list of items")
+        items = [_item(number, said) for number, said in enumerate(listed, 1)]
         reference = reference_of(kind, now, [item.reference for item in items])
         made = NachFile(
             kind=kind, reference=reference, utility_code=utility_code, made_on=now.date(), items=items, about=about

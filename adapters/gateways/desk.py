@@ -284,9 +284,11 @@ class Desk:
         waiting = await self._calls.webhooks(BATCH)
         for event_id, body in waiting:
             try:
+                if b"\\u0000" in body:  # no column of ours could hold it
+                    raise ValueError("it holds the character U+0000")
                 heard = self._webhooks.heard(body)
             except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-                log.error("a webhook is not understood", gateway=self._gateway.name, event=event_id, error=repr(error))
+                log.error("a webhook is not understood", gateway=self._gateway.name, id=event_id, error=repr(error))
                 await self._calls.heard(event_id, (), (), f"not understood: {type(error).__name__} {error}"[:200])
                 continue
             await self._calls.heard(event_id, heard.moved, heard.told)

@@ -21,7 +21,7 @@ from pathlib import Path
 import structlog
 
 from adapters.gateways.nach_format import Garbled, Item, Kind, NachFile, Reading, name_of, read, reference_of, written
-from adapters.gateways.port import UNMAPPED, Answer, FileAnswer, FileRead, Order
+from adapters.gateways.port import UNKNOWN, UNMAPPED, Answer, FileAnswer, FileRead, Order
 from adapters.gateways.reasons import failure, vocabulary
 from domain.calendar import IST
 
@@ -54,8 +54,7 @@ class NachFiles:
 
     async def enquire(self, orders: Sequence[Order]) -> Mapping[str, Answer]:
         """Asks in a file, too: the answer comes by itself, so there is no news yet."""
-        sent = await self._send("ENQ", orders)
-        return {order.instruction_id: Answer(state="unknown") for order in orders if order.instruction_id in sent}
+        return await self._send("ENQ", orders)
 
     async def withdraw(self, orders: Sequence[Order]) -> Mapping[str, Answer]:
         """Nothing can be taken back from a file that has gone; what became of it is awaited."""
@@ -89,7 +88,8 @@ class NachFiles:
             log.error("cannot present", gateway=self.name, folder=str(self._out), error=message)
             return {order.instruction_id: Answer(state="later", message=message) for order in orders}
         log.info("file made", gateway=self.name, file=name_of(file), items=len(orders))
-        return {order.instruction_id: Answer(state="accepted") for order in orders}
+        # A file that was written is not yet a file that arrived: the bank's acknowledgement says so.
+        return {order.instruction_id: UNKNOWN for order in orders}
 
     def _collected(self) -> list[FileRead]:
         if not self._in.is_dir():

@@ -149,7 +149,8 @@ def reference_of(kind: Kind, made_at: datetime, references: Iterable[str]) -> st
 def written(file: NachFile) -> str:
     """The file's text; `Garbled` when something does not fit its column."""
     total = sum(item.amount_paise for item in file.items)
-    succeeded = [item.amount_paise for item in file.items if item.status == "1"]
+    columns = ROWS[file.kind]
+    succeeded = [item.amount_paise for item in file.items if item.status == "1"] if columns is RESULT else []
     head: dict[str, Value] = {
         "type": "H",
         "version": VERSION,
@@ -168,7 +169,6 @@ def written(file: NachFile) -> str:
         "succeeded": len(succeeded),
         "succeeded_paise": sum(succeeded),
     }
-    columns = ROWS[file.kind]
     rows = [
         _line(columns, {"type": "D", "number": number, **{name: getattr(item, name) for name in _names(columns)}})
         for number, item in enumerate(file.items, 1)
@@ -192,7 +192,8 @@ def _cell(column: Column, value: Value) -> str:
             text = str(value).rjust(column.width, "0")
         case _:
             text = str(value or "").ljust(column.width)
-    if len(text) != column.width or not text.isprintable() or not text.isascii():
+    negative = isinstance(value, int) and value < 0
+    if negative or len(text) != column.width or not text.isprintable() or not text.isascii():
         raise Garbled(f"{column.name}: {str(value)[:40]!r} does not fit {column.width} columns of plain text")
     return text
 

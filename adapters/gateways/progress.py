@@ -86,7 +86,7 @@ def next_step(call: Call, asked: Asked, answer: Answer, now: datetime, patience:
         case "unknown" | "later" | "not-found":
             return _no_news(call, asked, answer, now, patience)
         case "accepted" if call.outcome:
-            return _as_it_was(call, patience, "the gateway says again that it has not decided")
+            return _as_it_was(call, patience)  # late, and of no interest any more
         case "accepted":
             tell = ("pending",) if answer.code and (call.answer is None or call.answer.code != answer.code) else ()
             looks = 0 if asked == "present" or tell else call.looks + 1

@@ -68,7 +68,7 @@ async def take_webhook(
         raise Problem(413, "body-too-large", f"A body has at most {LARGEST_BODY} bytes.")
     if vendor := desk.vendors.get(gateway):
         try:
-            event_id = vendor.checked(request.headers, body, secrets, time.time())
+            event_id = vendor.checked(request.headers, body, secrets, time.time())[:200].replace("\0", "\ufffd")
         except Untrusted as error:
             raise Problem(401, "signature-refused", f"Not believed: {error}.") from None
         known = not await keep(desk.pool, gateway, event_id, body)

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +24,7 @@ from adapters.gateways.calls import Calls
 from adapters.gateways.config import Api, Files, open_gateway, vendor_of
 from adapters.gateways.desk import Desk, Outgoing
 from adapters.gateways.simulators.api import ApiSimulator
+from adapters.gateways.simulators.bank import BankSimulator
 from adapters.gateways.simulators.banyan import BanyanFace
 from adapters.gateways.simulators.kestrel import KestrelFace
 from adapters.http.problems import install
@@ -116,14 +118,15 @@ class Office:
     settings: Settings
     pool: asyncpg.Pool
     topics: Topics
-    sim: ApiSimulator | None = None
+    sim: ApiSimulator | BankSimulator | None = None
     crashes: int = 0
+    vault: Vault = field(default_factory=lambda: Vault(b"k" * 32))
 
     def desk(self, crash_at: Callable[[str], None] = lambda point: None) -> Desk:
         return Desk(
             gateway=open_gateway(self.name, self.config, self.settings),
             takes=self.config,
-            calls=Calls(self.pool, self.name, Vault(b"k" * 32), self.config.patience),
+            calls=Calls(self.pool, self.name, self.vault, self.config.patience),
             inbox=self.topics,
             sender=self.topics,
             home=lambda loan_id: 0,
@@ -164,7 +167,7 @@ class Office:
     async def rows(self, what: str = "true") -> list[asyncpg.Record]:
         return await self.pool.fetch(f"SELECT * FROM gateway_calls WHERE {what} ORDER BY instruction_id")
 
-    async def at_rest(self, seconds: float = 60) -> None:
+    async def at_rest(self, seconds: float = 40) -> None:
         """All is answered, looked at again, heard and told, and the gateway does nothing more by itself."""
 
         async def still() -> bool:
@@ -177,11 +180,15 @@ class Office:
             quiet = self.sim is None or self.sim.at_rest
             return quiet and waiting == 0 and known > 0 and self.topics.committed == len(self.topics.records)
 
-        async with asyncio.timeout(seconds):
-            calm = 0
-            while calm < 3:
-                calm = calm + 1 if await still() else 0
-                await asyncio.sleep(0.05)
+        try:
+            async with asyncio.timeout(seconds):
+                calm = 0
+                while calm < 3:
+                    calm = calm + 1 if await still() else 0
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            open_calls = [dict(row) for row in await self.rows("next_at IS NOT NULL")]
+            raise AssertionError(f"no rest: {self.sim}, {open_calls[:3]}") from None
 
 
 @asynccontextmanager
@@ -210,6 +217,28 @@ async def api_office(vendor: str, dsn: str, seed: int, mischief: Any, **more: An
             config = Api(adapter=vendor, url=sim.url, key="key-1", timeout_seconds=0.2, **{**QUICK, **more})  # pyright: ignore[reportArgumentType]
             yield Office(vendor, config, settings, pool, Topics(), sim)
     finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def bank_office(dsn: str, folder: Path, seed: int, mischief: Any) -> AsyncIterator[Office]:
+    """A sponsor bank that takes files, with rounds ten times a second."""
+    await migrate(dsn, 4)
+    pool = await connect_pool(dsn, name="gateway-test", size=8)
+    bank = BankSimulator(folder=folder, utility_code="NACH1", seed=seed, mischief=mischief)
+    quick = {**QUICK, "look_again_seconds": (0.3, 0.3), "recheck_seconds": ()}
+    config = Files(adapter="nach-files", folder=folder, utility_code="NACH1", **quick)
+
+    async def rounds() -> None:
+        while True:
+            await asyncio.to_thread(bank.turn)
+            await asyncio.sleep(0.05)
+
+    turning = asyncio.create_task(rounds())
+    try:
+        yield Office("sponsor-bank", config, Settings(), pool, Topics(), bank)
+    finally:
+        turning.cancel()
         await pool.close()
 
 
