@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +20,7 @@ from adapters.kafka_admin import create_topics
 from adapters.roles.api import run_api
 from adapters.roles.engine import run_engine
 from adapters.roles.projector import run_projector
+from adapters.roles.run import Role
 from adapters.sending import Sender
 from adapters.settings import Settings
 from streams.envelope import headers_for
@@ -152,18 +153,21 @@ class House:
 
 
 @asynccontextmanager
-async def a_house(dsn: str, bootstrap: str, folder: Path) -> AsyncIterator[House]:
+async def a_house(
+    dsn: str, bootstrap: str, folder: Path, *, more_roles: Sequence[Role] = (), **more: Any
+) -> AsyncIterator[House]:
     """Everything runs until the block ends; then it stops in an orderly way, or the test fails."""
+    more = {"http_port": free_port(), **more}
     settings = Settings(
         database_url=dsn,
         kafka_bootstrap=bootstrap,
         data_dir=folder,
         partitions=PARTITIONS,
-        http_port=free_port(),
         clock="stepped",
         batch_wait_ms=10,
         vault_key="5e" * 32,  # pyright: ignore[reportArgumentType]
         webhook_secrets=f"sponsor-bank:{SECRET},sponsor-bank:the-next-one",  # pyright: ignore[reportArgumentType]
+        **more,
     )
     await migrate(dsn, PARTITIONS)
     await create_topics(settings, bootstrap)
@@ -176,6 +180,7 @@ async def a_house(dsn: str, bootstrap: str, folder: Path) -> AsyncIterator[House
             asyncio.create_task(run_engine(settings, stop, partitions=list(range(PARTITIONS)))),
             asyncio.create_task(run_projector(settings, stop)),
             asyncio.create_task(run_api(settings, stop)),
+            *(asyncio.create_task(role(settings, stop)) for role in more_roles),
         ]
         try:
             async with asyncio.timeout(30):
