@@ -75,7 +75,7 @@ def payouts(loan: Loan) -> Iterator[Task]:
             at = day_start(tranche.on)
             if index == 0 and at < loan.known_at:
                 at = loan.known_at  # the request came on the day itself, or after it
-            yield Task(at, "payout", lambda index=index: instruct_payout(loan, index))
+            yield Task(at, "payout", lambda index=index, at=at: instruct_payout(loan, index, at))
 
 
 def tranches_not_out(loan: Loan, row: Row, rules: Rules) -> Iterator[Task]:

@@ -57,6 +57,7 @@ class FailPayout:
     code: str
     reason: str
     returned: bool
+    rail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

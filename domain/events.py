@@ -132,6 +132,19 @@ class PayoutInstructed(LoanEvent):
     rail: str
     account_token: str
     ifsc: str = ""
+    reason: str = ""
+    """Why this rail."""
+    other_rails: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """The others: `rail`, `why_not`."""
+
+
+@stored_as("loan.payout-pending.v1")
+class PayoutPending(LoanEvent):
+    """The rail does not know yet whether a payout or refund arrived: it is sent a second time on no account."""
+
+    instruction_id: str
+    code: str
+    meaning: str
 
 
 @stored_as("loan.payout-failed.v1")
@@ -941,6 +954,8 @@ class RefundInstructed(LoanEvent):
     attempt: int = 1
     retry_of: str = ""
     """The instruction for the same money that failed."""
+    rail: str = ""
+    """Empty: the gateway's choice."""
 
 
 @stored_as("loan.refund-settled.v1")

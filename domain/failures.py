@@ -25,6 +25,7 @@ TABLES_OF_RAIL: dict[str, tuple[str, ...]] = {
 
 PENDING_CODES = frozenset(
     {("enach", "98"), ("nach", "98"), ("upi", "01"), ("upi", "RB"), ("upi", "96"), ("imps", "08")}
+    | {("imps", code) for code in ("12", "20", "22", "91", "92", "307")}
 )
 """(rail, code) that mean 'no answer yet': neither success nor failure (servicing rule 34)."""
 

@@ -54,6 +54,11 @@ def payout_instructed(loan: LoanState, event: e.PayoutInstructed) -> None:
     tranche.status = "instructed"
     tranche.tries += 1
     loan.payouts[event.instruction_id] = event.tranche
+    loan.payout_rails[event.instruction_id] = event.rail
+
+
+def payout_pending(loan: LoanState, event: e.PayoutPending) -> None:
+    loan.pending_payouts[event.instruction_id] = event.code
 
 
 def payout_failed(loan: LoanState, event: e.PayoutFailed) -> None:
@@ -175,6 +180,8 @@ def borrower_changed(loan: LoanState, event: e.BorrowerChanged) -> None:
     loan.segment = event.facts.get("segment", loan.segment)
     loan.salary_day = event.facts.get("salary_day", loan.salary_day)
     loan.language = event.facts.get("language", loan.language)
+    if loan.payout:
+        loan.payout = {**loan.payout, **event.facts.get("payout", {})}
     loan.done(event.command_id)
 
 
@@ -564,6 +571,7 @@ def written_off(loan: LoanState, event: e.WrittenOff) -> None:
 def refund_instructed(loan: LoanState, event: e.RefundInstructed) -> None:
     loan.refunds[event.instruction_id] = event.amount_paise
     loan.refund_attempts[event.instruction_id] = event.attempt
+    loan.payout_rails[event.instruction_id] = event.rail
     loan.failed_refunds.pop(event.retry_of, None)
 
 
@@ -604,6 +612,7 @@ def debit_pending(loan: LoanState, event: e.DebitPending) -> None:
 EVOLVE: dict[type[LoanEvent], Callable[[LoanState, Any], None]] = {
     e.LoanBooked: booked,
     e.PayoutInstructed: payout_instructed,
+    e.PayoutPending: payout_pending,
     e.PayoutFailed: payout_failed,
     e.Disbursed: disbursed,
     e.EmiScheduled: scheduled,

@@ -9,6 +9,7 @@ from typing import Any
 from domain import commands as c
 from domain.agenda import next_task
 from domain.decisions import (
+    borrower,
     cooling_off,
     debits,
     disbursal,
@@ -41,7 +42,7 @@ DECIDE: dict[type[Any], Decider] = {
     c.RegisterMandate: mandates.register,
     c.ManageMandate: mandates.manage,
     c.ResumeDebits: mandates.resume_debits,
-    c.UpdateBorrower: upkeep.update_borrower,
+    c.UpdateBorrower: borrower.update,
     c.Restructure: restructuring.restructure,
     c.LevyCharge: upkeep.levy,
     c.Waive: upkeep.waive,

@@ -23,7 +23,7 @@ PLAIN = (
     "first_number", "agreed_changes", "npa_because", "erased", "held_paise", "capitalised_paise", "prepaid_paise",
     "borrower_npa", "restructured_paise", "settlement", "cancelling", "accrued_booked", "provision_paise",
     "open_cases", "grievances", "compensated", "rail_attempts", "mandate_request", "mandate_requests", "debits_stopped",
-    "links",
+    "links", "payout_rails", "pending_payouts",
 )  # fmt: skip
 DAYS = (
     "disbursed_on", "accrual_from", "paused_until", "oldest_due_on", "closed_on", "sanctioned_on",

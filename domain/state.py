@@ -50,6 +50,8 @@ class LoanState(BaseAggregate[str]):
         loan.stage = "booked"
         loan.tranches = []
         loan.payouts = {}
+        loan.payout_rails = {}
+        loan.pending_payouts = {}
         loan.rows = []
         loan.due_rows = 0
         loan.schedule_version = 0
@@ -166,6 +168,10 @@ class LoanState(BaseAggregate[str]):
     tranches: list[Tranche]
     payouts: dict[str, int]
     """Payout instruction -> index of its tranche."""
+    payout_rails: dict[str, str]
+    """Payout or refund instruction -> its rail."""
+    pending_payouts: dict[str, str]
+    """... -> the code by which the rail asked for more time."""
     rows: list[Row]
     due_rows: int
     """How many rows, from the first, have fallen due."""

@@ -359,6 +359,7 @@ POSTINGS: dict[type[LoanEvent], Posting] = {
 NO_POSTING: dict[type[LoanEvent], str] = {
     e.LoanBooked: "nothing is owed before the money is out",
     e.PayoutInstructed: "asked for, not done",
+    e.PayoutPending: "not known yet",
     e.EmiScheduled: "a plan; its rows are posted when they fall due",
     e.MandateRegistered: "moves no money",
     e.MandateChanged: "moves no money",

@@ -270,7 +270,10 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
         Consequence(
             PAYOUT_INSTRUCTIONS,
             "servicing.refund-instruction.v1",
-            fields("instruction_id", "amount_paise", "reason", "account_token", instructed_at="timestamp"),
+            both(
+                fields("instruction_id", "amount_paise", "reason", "account_token", instructed_at="timestamp"),
+                lambda event: {"rail": event.get("rail", "")},  # older refunds have none
+            ),
             token="account_token",
         ),
     ),

@@ -266,7 +266,7 @@ class DisbursalRequested(Inbound):
             segment=self.borrower.segment,
             salary_day=self.borrower.salary_day or 0,
             language=self.borrower.language,
-            payout=payout,
+            payout={**payout, "vpa": True} if self.payout and self.payout.account.vpa else payout,
             mandate=mandate,
             sanctioned_on=self.sanctioned_on,
             shown_charges=tuple(shown),
@@ -329,7 +329,11 @@ class PayoutFailed(Outcome):
 
     def command(self) -> c.Command:
         return c.FailPayout(
-            instruction_id=self.instruction_id, code=self.code, reason=self.message, returned=self.RETURNED
+            instruction_id=self.instruction_id,
+            code=self.code,
+            reason=self.message,
+            returned=self.RETURNED,
+            rail=self.rail,
         )
 
 
@@ -895,7 +899,8 @@ class UpdateBankAccount(ServicingCommand):
     account: Account
 
     def command(self) -> c.Command:
-        return c.UpdateBorrower(command_id=self.command_id, vaulted=("bank-account",), facts={})
+        facts = {"ifsc": self.account.ifsc or "", "last4": self.account.last4(), "vpa": bool(self.account.vpa)}
+        return c.UpdateBorrower(command_id=self.command_id, vaulted=("bank-account",), facts={"payout": facts})
 
     def secrets(self) -> tuple[Secret, ...]:
         account = self.account.model_dump(exclude_none=True)

@@ -74,6 +74,7 @@ def other_lives() -> Iterator[Story]:
     later = asked(c.Restructure, "C-1", effective_on=day("20 Jan"), instalments=30, reason="ill")
     yield a_loan().when(on("10 Jan"), later).when(on("20 Jan"))
     yield a_loan_paid_out_by_us().when(on("6 Jan"), payout_failed())
+    yield a_loan_paid_out_by_us().when(on("6 Jan"), payout_failed(code="08"))
     yield a_loan().when(on("12 Feb"))
     yield a_closed_loan().when(on("9 Feb"), taken_back("P-1"))
     yield a_loan().when(on("20 Jan"), asked(c.WriteOff, reason="fraud"))

@@ -41,6 +41,7 @@ def _standing(f: Fields) -> str:
 PHRASES: dict[str, Callable[[Fields], str]] = {
     e.LoanBooked.TOPIC: lambda f: f"Booked: {f['product']}, {rupees(f['financed_paise'])}",
     e.PayoutInstructed.TOPIC: lambda f: f"Payout of {rupees(f['amount_paise'])} instructed",
+    e.PayoutPending.TOPIC: lambda f: f"Payout pending: {f['meaning']}",
     e.PayoutFailed.TOPIC: lambda f: f"Payout {'returned' if f['returned'] else 'failed'}: {f['code'] or 'no code'}",
     e.Disbursed.TOPIC: lambda f: f"{rupees(f['net_paise'])} reached the borrower",
     e.EmiScheduled.TOPIC: lambda f: (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -13,13 +13,15 @@ from domain import events as e
 from domain.calendar import ist_day
 from domain.decisions.cases import a_case
 from domain.decisions.hindsight import recast
+from domain.decisions.once import once
 from domain.decisions.rules import Rules
 from domain.decisions.standing import instruct_refund
 from domain.decisions.terms_change import next_due_after
-from domain.decisions.upkeep import once
 from domain.events import LoanEvent
+from domain.failures import Diagnosis
 from domain.law.disbursal import payee_allowed
 from domain.loan import Loan
+from domain.policies.payouts import another_rail_may_help, choose_rail
 from domain.refusals import Refusal, Refused, Repeated
 from domain.schedule import Schedule, build_schedule
 from domain.terms import Terms, TermsError
@@ -85,8 +87,9 @@ def book(loan: Loan | None, command: c.BookLoan, now: datetime, rules: Rules) ->
     yield scheduled(1, terms, schedule, "booking", terms.disburse_on.isoformat())
 
 
-def instruct_payout(loan: Loan, tranche: int) -> Iterator[LoanEvent]:
-    """Ask the gateway to send a tranche; without payout details the LOS has sent the money itself."""
+def instruct_payout(loan: Loan, tranche: int, at: datetime, tried: Collection[str] = ()) -> Iterator[LoanEvent]:
+    """Ask the gateway to send a tranche, by a rail that was not tried; without payout details the LOS has sent the
+    money itself. No event when no rail is left."""
     part = loan.tranches[tranche]
     kept, net = deductions(loan, tranche)
     if not loan.payout:
@@ -99,14 +102,18 @@ def instruct_payout(loan: Loan, tranche: int) -> Iterator[LoanEvent]:
             reference="paid out by the LOS",
         )
         return
-    yield e.PayoutInstructed(
-        instruction_id=f"{loan.id}:payout:{tranche + 1}:{part.tries + 1}",
-        tranche=tranche,
-        amount_paise=net,
-        rail=loan.payout.get("rail", "auto"),
-        account_token=loan.payout.get("account_token", ""),
-        ifsc=loan.payout.get("ifsc", ""),
-    )
+    choice = choose_rail(loan.payout, net, at, tried)
+    if choice is not None:
+        yield e.PayoutInstructed(
+            instruction_id=f"{loan.id}:payout:{tranche + 1}:{part.tries + 1}",
+            tranche=tranche,
+            amount_paise=net,
+            rail=choice.rail,
+            account_token=loan.payout.get("account_token", ""),
+            ifsc=loan.payout.get("ifsc", ""),
+            reason=choice.reason,
+            other_rails=choice.others,
+        )
 
 
 def deductions(loan: Loan, tranche: int) -> tuple[list[dict[str, Any]], int]:
@@ -199,7 +206,7 @@ def retry_payout(loan: Loan, command: c.RetryPayout, now: datetime, rules: Rules
     if instruction_id in loan.failed_refunds:
         yield from instruct_refund(loan, loan.refunds[instruction_id], "again", retry_of=instruction_id)
     elif loan.stage in ("booked", "active"):
-        yield from instruct_payout(loan, loan.payouts[instruction_id])
+        yield from instruct_payout(loan, loan.payouts[instruction_id], now)
     else:
         raise Refused(Refusal.loan_closed, "/loan_id")
 
@@ -267,6 +274,10 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
     outcome = loan.outcomes.get(instruction_id)
     if outcome == f"failed:{command.code}":
         raise Repeated
+    diagnosis = rules.codes.diagnose(command.rail or loan.payout_rails.get(instruction_id, ""), command.code)
+    if diagnosis.pending and not command.returned and instruction_id in (loan.refunds | loan.payouts):
+        yield from payout_pending(loan, instruction_id, diagnosis)
+        return
     if instruction_id in loan.refunds:
         yield e.RefundFailed(
             instruction_id=instruction_id,
@@ -293,6 +304,12 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
         if tranche:
             part = loan.tranches[tranche]
             yield from recast(loan, f"the tranche of {part.on} did not go out", part.on, now, rules)
+        if not command.returned and another_rail_may_help(diagnosis) and loan.stage in ("booked", "active"):
+            tried = {loan.payout_rails[known] for known, index in loan.payouts.items() if index == tranche}
+            again = list(instruct_payout(loan, tranche, now, tried))
+            if again:
+                yield from again
+                return
     else:
         raise Refused(Refusal.instruction_unknown, "/instruction_id", instruction_id=instruction_id)
     what = "refund" if instruction_id in loan.refunds else "payout"
@@ -301,3 +318,12 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
         kind=f"{what}-returned" if command.returned else f"{what}-failed",
         reason=f"{command.code} {command.reason}".strip(),
     )
+
+
+def payout_pending(loan: Loan, instruction_id: str, diagnosis: Diagnosis) -> Iterator[LoanEvent]:
+    """The rail does not know: nothing is sent again, and a person enquires."""
+    if loan.pending_payouts.get(instruction_id) == diagnosis.code or instruction_id in loan.outcomes:
+        raise Repeated
+    yield e.PayoutPending(instruction_id=instruction_id, code=diagnosis.code, meaning=diagnosis.meaning)
+    reason = f"{instruction_id}: {diagnosis.code} {diagnosis.meaning}"
+    yield a_case(loan, kind="payout-pending", reason=reason)

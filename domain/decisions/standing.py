@@ -16,6 +16,7 @@ from domain.decisions.mandates import withdraw_links
 from domain.decisions.rules import Rules
 from domain.events import LoanEvent
 from domain.loan import Loan
+from domain.policies.payouts import choose_rail
 from domain.product import Product, band
 
 NPA = "NPA"
@@ -92,7 +93,11 @@ def close(loan: Loan, now: datetime) -> Iterator[LoanEvent]:
 
 
 def instruct_refund(loan: Loan, paise: int, reason: str, *, retry_of: str = "") -> Iterator[LoanEvent]:
-    """Send money back to the borrower's account; `retry_of` names the instruction that failed."""
+    """Send money back to the borrower's account; `retry_of` names the instruction that failed, whose rail is left
+    aside where another one carries the amount."""
+    failed_by = {loan.payout_rails[retry_of]} if retry_of in loan.payout_rails else set[str]()
+    ways = (choose_rail(loan.payout, paise, loan.known_at, tried) for tried in (failed_by, ()) if loan.payout)
+    choice = next((way for way in ways if way is not None), None)
     yield e.RefundInstructed(
         instruction_id=f"{loan.id}:refund:{len(loan.refunds) + 1}",
         amount_paise=paise,
@@ -100,6 +105,7 @@ def instruct_refund(loan: Loan, paise: int, reason: str, *, retry_of: str = "") 
         account_token=loan.payout.get("account_token", ""),
         attempt=loan.failed_refunds[retry_of][1] + 1 if retry_of else 1,
         retry_of=retry_of,
+        rail=choice.rail if choice is not None else "",
     )
 
 

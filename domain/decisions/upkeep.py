@@ -95,14 +95,6 @@ def waive(loan: Loan, command: c.Waive, now: datetime, rules: Rules) -> Iterator
     )
 
 
-def update_borrower(loan: Loan, command: c.UpdateBorrower, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
-    """Newer facts about the borrower; none of one whose data was destroyed."""
-    once(loan, command.command_id)
-    if loan.erased:
-        raise Refused(Refusal.borrower_is_erased, "/loan_id")
-    yield e.BorrowerChanged(vaulted=list(command.vaulted), facts=dict(command.facts), command_id=command.command_id)
-
-
 def pause(loan: Loan, command: c.PauseCollection, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """No debit until that day."""
     once(loan, command.command_id)

@@ -17,6 +17,7 @@ from domain.law import (
     debits,
     disbursal,
     kfs,
+    payouts,
     penal,
     prepayment,
     provisions,
@@ -29,6 +30,7 @@ __all__ = ["ALL", "TOPICS", "DatedRule", "Lender", "Ruled", "in_force", "lender_
 TOPICS: Final[Mapping[str, tuple[AnyRule, ...]]] = {
     "Key Facts Statement and APR": kfs.RULES,
     "Paying out": disbursal.RULES,
+    "Payouts by rail": payouts.RULES,
     "Penal charges and GST": penal.RULES,
     "Pre-payment": prepayment.RULES,
     "Floating-rate resets": reset.RULES,

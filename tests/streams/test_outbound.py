@@ -19,7 +19,7 @@ SILENT = {
     e.EmiScheduled, e.MandateRegistered, e.MandateChanged, e.BorrowerChanged, e.InstalmentDue, e.ExcessApplied,
     e.DebitPending, e.RetryScheduled, e.CollectionExhausted, e.DebitOutcomeOverdue, e.ChargeWaived, e.PrincipalPrepaid,
     e.CollectionPaused, e.BorrowerStandingChanged, e.MonthClosed, e.WrittenOff, e.RefundSettled, e.RefundFailed,
-    e.Reopened, e.PayoutFailed, e.MandatePreferred, e.DebitsStopped, e.DebitsResumed,
+    e.Reopened, e.PayoutFailed, e.MandatePreferred, e.PayoutPending, e.DebitsStopped, e.DebitsResumed,
     e.ContactHeld,
 }  # fmt: skip
 """Facts that ask for nothing and that nobody is told of but who reads `servicing.loan-events`. A case tells of what a

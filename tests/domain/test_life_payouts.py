@@ -1,0 +1,167 @@
+"""Payouts: by which rail, by another one when it fails, never twice while pending, and to a corrected account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from domain.commands import FailPayout, SettlePayout, UpdateBorrower
+from domain.events import (
+    BorrowerChanged,
+    CaseOpened,
+    Disbursed,
+    PayoutFailed,
+    PayoutInstructed,
+    PayoutPending,
+    RefundInstructed,
+)
+from domain.policies.payouts import choose_rail
+from tests.examples import PAYOUT, a_loan_paid_out_by_us
+from tests.stories import Doing, a, asked, day, given, on, payment, payout_failed, payout_settled, rupees
+
+VPA = {**PAYOUT, "vpa": True}
+VPA_ONLY = {"rail": "auto", "account_token": "account:B-1", "ifsc": "", "last4": "", "vpa": True}
+
+
+def failed(code: str, *, rail: str = "", number: int = 1, returned: bool = False) -> Doing:
+    return lambda loan, now: FailPayout(
+        instruction_id=f"LN-1:payout:1:{number}", code=code, reason="", returned=returned, rail=rail
+    )
+
+
+# --- By amount and hour --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("payee", "amount", "at", "rail"),
+    [
+        (PAYOUT, "5,00,000", "5 Jan", "imps"),
+        (PAYOUT, "5,00,000.01", "5 Jan", "rtgs"),
+        (PAYOUT, "1", "5 Jan 03:00", "imps"),
+        (PAYOUT, "2,00,000", "7 Oct 2021", "imps"),
+        (PAYOUT, "2,00,000.01", "7 Oct 2021", "rtgs"),  # IMPS carried two lakh only until then
+        (PAYOUT, "2,00,000.01", "8 Oct 2021", "imps"),
+        (PAYOUT, "6,00,000", "4 Feb 2019 17:59", "rtgs"),
+        ({**PAYOUT, "rail": "neft"}, "10,000", "5 Jan", "neft"),
+        ({**PAYOUT, "rail": "rtgs"}, "1,99,999.99", "5 Jan", "imps"),  # too little for what the LOS asked
+        ({**PAYOUT, "rail": "file"}, "10,000", "5 Jan", "file"),
+        (VPA, "10,000", "5 Jan", "imps"),
+        (VPA_ONLY, "1,00,000", "5 Jan", "upi"),
+        (VPA_ONLY, "1,00,000.01", "5 Jan", None),
+        ({**PAYOUT, "rail": "upi"}, "10,000", "5 Jan", "imps"),
+    ],
+)
+def test_the_rail_follows_amount_hour_and_what_the_borrower_gave(
+    payee: dict[str, Any], amount: str, at: str, rail: str | None
+) -> None:
+    choice = choose_rail(payee, rupees(amount), on(at))
+    assert (choice.rail if choice else None) == rail
+
+
+@pytest.mark.parametrize("at", ["4 Feb 2019 18:00", "3 Feb 2019 12:00", "4 Feb 2019 06:59"])  # the 3rd is a Sunday
+def test_before_they_ran_around_the_clock_large_payouts_waited_for_rtgs_and_neft(at: str) -> None:
+    choice = choose_rail(PAYOUT, rupees("6,00,000"), on(at))
+    assert choice is None or choice.rail == "neft"
+
+
+def test_the_reason_names_what_stood_against_the_rails_before() -> None:
+    choice = choose_rail(PAYOUT, rupees("6,00,000"), on("5 Jan"))
+    assert choice is not None
+    assert (choice.rail, choice.reason) == ("rtgs", "imps: up to 50000000 paise (R2.8/imps@2021-10-08)")
+    assert {other["rail"]: other["why_not"] for other in choice.others} == {
+        "imps": "up to 50000000 paise (R2.8/imps@2021-10-08)",
+        "neft": "behind in order",
+        "upi": "the borrower gave no UPI address",
+    }
+
+
+def test_the_rail_and_its_reason_stand_in_the_event() -> None:
+    [payout] = given(a_loan_paid_out_by_us()).when(on("5 Jan")).all(PayoutInstructed)
+    assert (payout.rail, payout.reason) == ("imps", "the first in order")
+
+
+# --- Fall-back -----------------------------------------------------------------------------------------------
+
+
+def test_what_one_rail_cannot_carry_goes_by_the_next_one_at_once() -> None:
+    story = given(a_loan_paid_out_by_us()).when(on("5 Jan 11:00"), failed("M2", rail="imps"))
+    story.then(
+        a(PayoutFailed, code="M2"),
+        a(PayoutInstructed, instruction_id="LN-1:payout:1:2", rail="neft", amount_paise="1,00,000"),
+    )
+    story.when(on("5 Jan 12:00"), failed("M2", rail="imps")).repeated()
+    story.when(on("5 Jan 12:00"), payout_settled(instruction="LN-1:payout:1:2")).then(a(Disbursed))
+
+
+def test_when_all_rails_were_tried_a_person_takes_over() -> None:
+    story = given(a_loan_paid_out_by_us()).when(on("5 Jan 11:00"), failed("M2", rail="imps"))
+    story.when(on("5 Jan 12:00"), failed("M2", rail="imps", number=2))
+    story.then(a(PayoutFailed), a(CaseOpened, kind="payout-failed"))
+
+
+def test_a_payout_that_cannot_arrive_is_a_case_and_sent_again_to_the_corrected_account() -> None:
+    story = given(a_loan_paid_out_by_us()).when(on("5 Jan 11:00"), failed("M5", rail="imps"))
+    story.then(a(PayoutFailed), a(CaseOpened, kind="payout-failed"))
+    facts = {"payout": {"ifsc": "SBIN0000001", "last4": "0099", "vpa": False}}
+    story.when(on("7 Jan"), asked(UpdateBorrower, vaulted=("bank-account",), facts=facts)).then(
+        a(BorrowerChanged), a(PayoutInstructed, instruction_id="LN-1:payout:1:2", rail="imps", ifsc="SBIN0000001")
+    )
+
+
+def test_a_returned_payout_is_sent_again_to_the_corrected_account() -> None:
+    story = given(a_loan_paid_out_by_us()).when(on("6 Jan"), payout_settled())
+    story.when(on("8 Jan"), failed("AC04", rail="neft", returned=True))
+    story.then(a(PayoutFailed, returned=True), a(CaseOpened, kind="payout-returned"))
+    assert story.the_loan.stage == "booked"
+    story.when(on("9 Jan"), asked(UpdateBorrower, vaulted=("bank-account",), facts={}))
+    story.then(a(BorrowerChanged), a(PayoutInstructed, instruction_id="LN-1:payout:1:2"))
+
+
+def test_newer_facts_that_are_no_account_send_nothing() -> None:
+    story = given(a_loan_paid_out_by_us()).when(on("6 Jan"), payout_failed())
+    story.when(on("7 Jan"), asked(UpdateBorrower, vaulted=("phone",), facts={})).then(a(BorrowerChanged))
+
+
+# --- Pending -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["08", "12", "20", "22", "91", "92", "307"])
+def test_what_is_pending_is_never_paid_a_second_time(code: str) -> None:
+    story = given(a_loan_paid_out_by_us()).when(on("5 Jan 11:00"), failed(code, rail="imps"))
+    story.then(a(PayoutPending, code=code), a(CaseOpened, kind="payout-pending"))
+    story.when(on("6 Jan"), failed(code, rail="imps")).repeated()
+    story.when(on("6 Jan"), asked(UpdateBorrower, vaulted=("bank-account",), facts={})).then(a(BorrowerChanged))
+    assert len(story.all(PayoutInstructed)) == 1
+    story.when(on("7 Jan"), payout_settled(instruction="LN-1:payout:1:1"))
+    assert len(story.all(Disbursed)) == 1
+
+
+def test_a_pending_payout_may_still_fail() -> None:
+    story = given(a_loan_paid_out_by_us()).when(on("5 Jan 11:00"), failed("91", rail="imps"))
+    story.when(on("6 Jan"), failed("M5", rail="imps")).then(a(PayoutFailed), a(CaseOpened, kind="payout-failed"))
+    story.when(on("6 Jan"), failed("91", rail="imps")).repeated()  # old news
+
+
+# --- Refunds -------------------------------------------------------------------------------------------------
+
+
+def test_a_refund_names_its_rail_and_goes_by_another_when_it_failed() -> None:
+    story = given(a_loan_paid_out_by_us(months=1, mandate={})).when(on("5 Jan"), payout_settled())
+    story.when(on("5 Feb"), payment("1,01,600"))
+    [refund] = story.all(RefundInstructed)
+    assert (refund.amount_paise, refund.rail) == (rupees("100"), "imps")
+    story.when(on("6 Feb"), payout_failed(instruction="LN-1:refund:1", code="M5"))
+    story.when(on("6 Feb"), asked(UpdateBorrower, vaulted=("bank-account",), facts={}))
+    assert [each.rail for each in story.all(RefundInstructed)] == ["imps", "neft"]
+
+
+def test_a_refund_that_is_pending_stays_out() -> None:
+    story = given(a_loan_paid_out_by_us(months=1, mandate={})).when(on("5 Jan"), payout_settled())
+    story.when(on("5 Feb"), payment("1,01,600"))
+    story.when(on("6 Feb"), payout_failed(instruction="LN-1:refund:1", code="91")).then(
+        a(PayoutPending), a(CaseOpened, kind="payout-pending")
+    )
+    settled = SettlePayout(instruction_id="LN-1:refund:1", amount_paise=None, value_on=day("7 Feb"), reference="U")
+    story.when(on("7 Feb"), lambda loan, now: settled)
+    assert story.the_loan.refunds_paise() == 0
