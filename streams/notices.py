@@ -80,9 +80,7 @@ class NoticeFailed(NoticeOutcome):
     message: Annotated[str, Field(max_length=500, validation_alias=AliasChoices("message", "reason"))] = ""
 
 
-OUTCOMES: dict[str, type[NoticeOutcome]] = {
-    model.TYPE: model for model in (NoticeDelivered, NoticeRead, NoticeFailed)
-}
+OUTCOMES: dict[str, type[NoticeOutcome]] = {model.TYPE: model for model in (NoticeDelivered, NoticeRead, NoticeFailed)}
 
 Heard = Notice | Forget | NoticeOutcome
 

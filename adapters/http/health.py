@@ -99,6 +99,11 @@ async def figures(desk: Desk) -> list[Metric]:
             " (SELECT due_at FROM agenda WHERE partition = p.partition ORDER BY due_at LIMIT 1) a"
         )
         waiting = await connection.fetchrow("SELECT count(*) AS rows, min(parked_at) AS oldest FROM parked")
+        notices = await connection.fetchrow(
+            "SELECT count(*) FILTER (WHERE state = 'planned') AS planned, count(*) FILTER (WHERE state = 'sending') AS"
+            " sending, min(send_at) FILTER (WHERE state = 'planned') AS oldest FROM notices"
+            " WHERE state IN ('planned', 'sending')"
+        )
         letters = await connection.fetch(
             "SELECT reason, count(*) AS count FROM dead_letters WHERE retried_at IS NULL GROUP BY 1"
         )
@@ -158,6 +163,13 @@ async def figures(desk: Desk) -> list[Metric]:
         gauge("qist_agenda_overdue_seconds", "Business time since the oldest due task.", age(oldest_due, now)),
         gauge("qist_parked_records", "Records that wait for their loan.", waiting["rows"]),
         gauge("qist_parked_age_seconds", "Business time since the oldest was parked.", age(waiting["oldest"], now)),
+        gauge("qist_notices_planned", "Notices that wait for their hour.", notices["planned"]),
+        gauge("qist_notices_sending", "Notices in the hands of a notifier.", notices["sending"]),
+        gauge(
+            "qist_notices_overdue_seconds",
+            "Business time since the oldest planned notice was to go out.",
+            age(notices["oldest"], now),
+        ),
         gauge("qist_clock_seconds", "Business time, in seconds since 1970.", now.timestamp()),
         gateways,
         gauge(

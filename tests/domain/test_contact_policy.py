@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from domain import commands as c
+from domain import events as e
 from domain.law.contact import Hold
 from domain.policies.contact import (
     CHANNELS,
@@ -23,7 +25,10 @@ from domain.policies.contact import (
     Withhold,
     decide,
 )
-from tests.stories import day, on
+from domain.refusals import Refusal
+from tests.examples import a_loan
+from tests.stories import a, day, on
+from tests.stories import asked as asked_of
 
 ALL = frozenset(CHANNELS)
 
@@ -158,3 +163,18 @@ def test_every_answer_has_its_reason() -> None:
     assert told_so.language == "hi"
     assert withheld(asked("gossip")) == "unknown-kind"
     assert withheld(asked("overdue"), asha(erased=True)) == "borrower-erased"
+
+
+# --- On the loan ---------------------------------------------------------------------------------------------
+
+
+def test_a_hold_is_on_record_and_another_one_ends_it() -> None:
+    story = a_loan().when(on("12 Jan"), asked_of(c.HoldContact, "C-1", reason="bereavement", until=day("31 Jan")))
+    story.then(a(e.ContactHeld, reason="bereavement", from_on="12 Jan", until_on="31 Jan"))
+    story.when(on("20 Jan"), asked_of(c.HoldContact, "C-2", reason="bereavement", until=day("19 Jan")))
+    story.then(a(e.ContactHeld, from_on="19 Jan", until_on="19 Jan"))
+
+
+def test_a_hold_that_is_over_before_it_begins_is_refused() -> None:
+    story = a_loan().when(on("12 Jan"), asked_of(c.HoldContact, "C-1", reason="calamity", until=day("2 Jan")))
+    story.refused(Refusal.effective_date_not_ahead)

@@ -77,6 +77,7 @@ ANSWERS: dict[str, type[BaseModel]] = {
     f"/loans/{PAID}": models.Loan,
     f"/loans/{FRESH}": models.Loan,
     f"/loans/{LATE}/schedule": models.Schedule,
+    f"/loans/{LATE}/notices": models.NoticePage,
     f"/loans/{LATE}/ledger": models.Ledger,
     f"/loans/{LATE}/events": models.EventPage,
     f"/loans/{LATE}/documents": models.DocumentPage,
@@ -122,6 +123,7 @@ class TestAnswers:
             ("/loans/NOBODY", 404, "loan-unknown"),
             ("/loans/no%20id", 404, "loan-unknown"),
             ("/loans/NOBODY/events", 404, "loan-unknown"),
+            ("/loans/NOBODY/notices", 404, "loan-unknown"),
             ("/loans/NOBODY/ledger", 404, "loan-unknown"),
             (f"/loans/{LATE}/schedule?version=9", 404, "schedule-unknown"),
             (f"/loans/{LATE}/quote?on=yesterday", 422, "parameter-invalid"),
@@ -337,6 +339,11 @@ class TestWebhooks:
         assert (answer.status_code, answer.json()["topic"]) == (202, "gateway.payments")
         models.WebhookAccepted.model_validate(answer.json())
         await house.until(f"{API}/loans/{PAID}/events?limit=200", lambda page: reference in json.dumps(page))
+
+    async def test_a_provider_says_what_became_of_a_notice(self, house: House):
+        body = json.dumps({"loan_id": PAID, "notice_id": "0:1:closed", "at": "2026-03-01T10:00:00+05:30"}).encode()
+        answer = await self.call(house, body, {**self.signed(body), "Ce-Type": "gateway.notice.delivered.v1"})
+        assert (answer.status_code, answer.json()["topic"]) == (202, "gateway.notice-outcomes")
 
     async def test_a_replay_is_refused(self, house: House):
         _, body = self.payment()

@@ -19,6 +19,7 @@ from aiosmtpd.controller import Controller
 from adapters.database import connect_pool
 from adapters.embedded.ports import free_port
 from adapters.event_store.migrate import migrate
+from adapters.http.models import NoticePage
 from adapters.notices import store
 from adapters.notices.file import FilePort
 from adapters.notices.letters import Letter, Port, Refused, Taken, Unclear
@@ -253,6 +254,7 @@ async def test_a_provider_that_refuses_for_good_is_left_for_the_next_at_once(hou
     assert (await house.stands("disbursed"))[:2] == ("sent", "email")
     assert [letter.address for letter in mail.taken] == [MAIL]
     [one] = await notices_of(house.pool, LOAN, limit=1)
+    NoticePage.model_validate({"loan_id": LOAN, "items": [one], "next_cursor": None})
     assert [(step["channel"], step["outcome"], step["detail"]) for step in one["tries"]] == [
         ("sms", "refused", "HTTP 400"),
     ]
