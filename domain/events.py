@@ -438,7 +438,15 @@ class RetryScheduled(LoanEvent):
     at: str
     reason: str
     alternatives: list[dict[str, Any]]
-    """Other moments that were weighed: `at`, `why_not`. Since version 2."""
+    """Other moments that were weighed: `at`, `why_not`, and of the model's `likelihood_percent`. Since version 2."""
+    likelihood_percent: int = 0
+    """How likely the debit then finds the money, as the model saw it; 0 = the calendar decided."""
+    model: str = ""
+    """Which model; empty = the calendar decided."""
+    inputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What the model went by."""
+    explored: bool = False
+    """The second best moment was taken, to learn."""
 
     class_version: ClassVar[int] = 2
 

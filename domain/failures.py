@@ -10,7 +10,8 @@ import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-SOFT, HARD, TECHNICAL = "soft", "hard", "technical"
+SUCCESS, SOFT, HARD, TECHNICAL = "success", "soft", "hard", "technical"
+"""What came of a debit: the money, or a class of failure."""
 
 TABLES_OF_RAIL: dict[str, tuple[str, ...]] = {
     "enach": ("NACH_DEBIT_RETURN", "NACH_DEBIT_REJECT"),

@@ -10,7 +10,9 @@ from domain import events as e
 from domain.calendar import ist_day
 from domain.ensure import ensure
 from domain.events import LoanEvent
+from domain.failures import SOFT, SUCCESS
 from domain.parts import (
+    Answered,
     Due,
     InFlight,
     Levied,
@@ -232,12 +234,20 @@ def attempted(loan: LoanState, event: e.DebitAttempted) -> None:
 
 
 def debit_succeeded(loan: LoanState, event: e.DebitSucceeded) -> None:
-    loan.answered(event.instruction_id, event.number, event.attempt, f"succeeded:{event.amount_paise}")
+    told = answer(loan, event, SUCCESS if event.amount_paise >= event.asked_paise else SOFT)
+    loan.answered(event.instruction_id, event.number, event.attempt, f"succeeded:{event.amount_paise}", told)
     loan.receive(event, f"debit:{event.instruction_id}", "debit")
 
 
 def debit_failed(loan: LoanState, event: e.DebitFailed) -> None:
-    loan.answered(event.instruction_id, event.number, event.attempt, f"failed:{event.code}")
+    told = answer(loan, event, event.failure_class)
+    loan.answered(event.instruction_id, event.number, event.attempt, f"failed:{event.code}", told)
+
+
+def answer(loan: LoanState, event: e.DebitSucceeded | e.DebitFailed, outcome: str) -> Answered:
+    """A debit's outcome as of the moment when it was asked for; one that nobody asked for, as of its answer."""
+    asked = loan.in_flight.get(event.instruction_id)
+    return Answered(asked.at if asked else event.timestamp, event.number, outcome)
 
 
 def retry_scheduled(loan: LoanState, event: e.RetryScheduled) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 Key = tuple[str, int | str]
 """What money can settle: (kind, instalment number) or (kind, charge id)."""
@@ -204,6 +204,14 @@ class Tranche:
     status: str = "planned"
     """`planned`, `instructed`, `settled`, `failed`."""
     tries: int = 0
+
+
+class Answered(NamedTuple):
+    """What came of a debit: when it was presented, of which instalment, and `success` or the class of the failure."""
+
+    at: datetime
+    number: int
+    outcome: str
 
 
 @dataclass(slots=True)

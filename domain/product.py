@@ -53,6 +53,12 @@ class Product:
     rail_attempts: Mapping[str, int]
     soft_retry_after_days: tuple[int, ...]
     technical_retry_after_hours: tuple[int, ...]
+    retry: str
+    """`adaptive` or `calendar`."""
+    retry_at: tuple[time, ...]
+    attempt_paise: int
+    explore_percent: int
+    bounce_risk_percent: int
     outcome_within_hours: int
     window_days: int
     notice_hours: Mapping[str, int]

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from domain.loan import Loan
-from domain.parts import Change, Due, InFlight, Levied, Opportunity, Receipt, Row, Tranche, as_day
+from domain.parts import Answered, Change, Due, InFlight, Levied, Opportunity, Receipt, Row, Tranche, as_day
 
-SCHEMA = 10
+SCHEMA = 11
 """Raise it whenever a field of `Loan` is added, renamed or means something else; a test compares the fields."""
 
 PLAIN = (
@@ -58,6 +58,7 @@ def dump(loan: Loan) -> bytes:
         for key, v in loan.levied.items()
     ]
     state["changes"] = [(each.on, each.arrived, each.kind, each.asked) for each in loan.changes]
+    state["answered_debits"] = [tuple(answer) for answer in loan.answered_debits]
     state["principal_repaid"] = loan.principal_repaid
     state["advanced"] = list(loan.advanced.items())
     state["notified_at"] = list(loan.notified_at.items())
@@ -97,6 +98,7 @@ def load(loan_id: str, state_bytes: bytes) -> Loan:
     loan.changes = [Change(date.fromisoformat(each[0]), *each[1:]) for each in state["changes"]]
     loan.principal_repaid = [(date.fromisoformat(day), paise) for day, paise in state["principal_repaid"]]
     loan.notified_at = {number: datetime.fromisoformat(at) for number, at in state["notified_at"]}
+    loan.answered_debits = [Answered(datetime.fromisoformat(at), *rest) for at, *rest in state["answered_debits"]]
     loan.advanced = {number: date.fromisoformat(day) for number, day in state["advanced"]}
     loan.failed_refunds = {key: (datetime.fromisoformat(at), attempt) for key, at, attempt in state["failed_refunds"]}
     loan.opportunities = {

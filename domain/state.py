@@ -22,6 +22,7 @@ from domain.events import Line, LoanEvent
 from domain.parts import (
     BY_CHARGE,
     DIRECTED,
+    Answered,
     Change,
     Due,
     InFlight,
@@ -34,6 +35,9 @@ from domain.parts import (
     ranks,
 )
 from domain.terms import Terms
+
+ANSWERS_KEPT = 36
+"""Debits that a loan remembers the outcomes of: what is older says little of today's paydays."""
 
 
 class LoanState(BaseAggregate[str]):
@@ -82,6 +86,7 @@ class LoanState(BaseAggregate[str]):
         loan.opportunities = {}
         loan.attempts = {}
         loan.rail_attempts = {}
+        loan.answered_debits = []
         loan.notified = {}
         loan.notified_at = {}
         loan.bounced = set()
@@ -216,6 +221,8 @@ class LoanState(BaseAggregate[str]):
     attempts: dict[int, int]
     rail_attempts: dict[str, int]
     """`instalment:rail` -> attempts of the instalment that went by that rail (servicing rule 35)."""
+    answered_debits: list[Answered]
+    """What came of the last debits (`ANSWERS_KEPT`), the newest last: what the policy of retries learns from."""
     notified: dict[int, int]
     """Instalment -> the attempt that the borrower was told of last..."""
     notified_at: dict[int, datetime]
@@ -501,8 +508,9 @@ class LoanState(BaseAggregate[str]):
         self.settle(event.lines, event.value_on)
         self.ask_no_more_than_is_owed()
 
-    def answered(self, instruction_id: str, number: int, attempt: int, outcome: str) -> None:
+    def answered(self, instruction_id: str, number: int, attempt: int, outcome: str, told: Answered) -> None:
         self.in_flight.pop(instruction_id, None)
+        self.answered_debits = [*self.answered_debits, told][-ANSWERS_KEPT:]
         self.outcomes[instruction_id] = outcome
         if attempt > self.attempts.get(number, 0):
             self.attempts[number] = attempt

@@ -91,9 +91,14 @@ def a_closed_loan(**asked: Any) -> Story:
     return a_loan_at_its_last_row(**asked).when(on("5 Feb"), payment("1,01,500"))
 
 
-def a_loan_paid_out_by_us(*, at: str = "5 Jan", **asked: Any) -> Story:
+def a_loan_paid_out_by_us(*, at: str = "5 Jan", rules: Rules | None = None, **asked: Any) -> Story:
     """The gateway was asked for the payout, and has not answered."""
-    return Story().book(on(at), a_request(payout=PAYOUT, **{"disburse": at, **asked}))
+    return Story(rules).book(on(at), a_request(payout=PAYOUT, **{"disburse": at, **asked}))
+
+
+def by_the_calendar(**debits: Any) -> Rules:
+    """The lender's rules where a failed debit is tried again after the product's waits."""
+    return a_house(debits={"retry": "calendar", **debits})
 
 
 def a_house(name: str = "personal-loan", **changed: Any) -> Rules:

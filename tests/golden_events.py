@@ -24,6 +24,7 @@ from tests.examples import (
     a_loan_at_its_last_row,
     a_loan_paid_out_by_us,
     a_loan_without_mandate,
+    by_the_calendar,
 )
 from tests.stories import (
     Story,
@@ -47,7 +48,9 @@ FEES = [{"kind": "processing", "amount_paise": 200_000, "gst_percent": "18.00", 
 
 def a_long_life() -> Story:
     """Nearly everything that happens to one loan, from its booking until it is preclosed."""
-    story = a_loan_paid_out_by_us(terms={"fees": FEES}, salary_day=7).when(on("7 Jan"), payout_settled())
+    story = a_loan_paid_out_by_us(rules=by_the_calendar(), terms={"fees": FEES}, salary_day=7).when(
+        on("7 Jan"), payout_settled()
+    )
     story.when(on("10 Jan"), asked(c.UpdateBorrower, "C-1", vaulted=("phone",), facts={"language": "hi"}))
     story.when(on("20 Jan"), payment("2,000", "P-1"))
     story.when(on("5 Feb"), debit_failed(code="98")).when(on("5 Feb 18:00"), debit_failed())

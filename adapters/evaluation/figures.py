@@ -21,8 +21,8 @@ from adapters.evaluation.strategies import (
     Oracle,
     Strategy,
 )
-from adapters.evaluation.world import SUCCESS, Hour, World, due_days, hour_on
-from domain.failures import SOFT
+from adapters.evaluation.world import Hour, World, due_days, hour_on
+from domain.failures import SOFT, SUCCESS
 
 STRATEGIES: Mapping[str, Callable[[Population, World], Strategy]] = {
     "qist": lambda population, world: Adaptive(population),

@@ -9,12 +9,13 @@ from datetime import date
 from typing import Protocol
 
 from adapters.evaluation.population import Population, Rail
-from adapters.evaluation.world import SUCCESS, Hour, World, day_of, hour_of, instant
-from domain.failures import HARD
+from adapters.evaluation.world import Hour, World, day_of, hour_of, instant
+from domain.failures import HARD, SUCCESS
+from domain.parts import Answered
 from domain.policies.insight import DAYS, Insight, Way
 from domain.policies.likelihood import Borrower
 from domain.policies.timing import Stakes
-from domain.policies.weighing import WAIT, Answer, Question, weigh
+from domain.policies.weighing import WAIT, Question, weigh
 
 EVERY_DAYS = 3
 DAILY_ATTEMPTS = 25
@@ -120,7 +121,7 @@ class Adaptive(Silent):
 
     def __init__(self, population: Population) -> None:
         super().__init__(population)
-        self._answers: list[list[Answer]] = [[] for _ in population.accounts]
+        self._answers: list[list[Answered]] = [[] for _ in population.accounts]
         self._dead = [False] * len(population.accounts)
         self._book = Book()
         self.costs = population.costs
@@ -131,7 +132,7 @@ class Adaptive(Silent):
     def hears(self, cycle: Cycle) -> None:
         at, outcome = cycle.tried[-1]
         account = self.accounts[cycle.index]
-        self._answers[cycle.index].append(Answer(instant(at), cycle.number, outcome))
+        self._answers[cycle.index].append(Answered(instant(at), cycle.number, outcome))
         self._dead[cycle.index] |= outcome == HARD
         self._book.add(Way(account.bank, account.rail, "", at % 24), day_of(at), outcome)
 
@@ -158,7 +159,7 @@ class Adaptive(Silent):
             ),
             self._book.insight(day_of(before)),
         )
-        return hour_of(weighed.choices[0].at) if weighed.choices else None
+        return hour_of(weighed.moments[0].at) if weighed.moments else None
 
 
 class Book:

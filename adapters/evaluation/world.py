@@ -16,9 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from adapters.evaluation.population import Account, Population
 from domain.calendar import IST
-from domain.failures import HARD, SOFT, TECHNICAL
-
-SUCCESS = "success"
+from domain.failures import HARD, SOFT, SUCCESS, TECHNICAL
 
 Hour = int
 _EPOCH = datetime(1970, 1, 1, tzinfo=IST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime
+from typing import Any
 
 from domain import commands as c
 from domain import events as e
@@ -20,8 +21,9 @@ from domain.events import LoanEvent
 from domain.failures import SOFT, Diagnosis
 from domain.loan import Loan
 from domain.parts import Row
+from domain.policies.likelihood import Borrower
 from domain.policies.mandates import ends_mandate, stops_debits
-from domain.policies.retry import GiveUp, Tried, next_attempt
+from domain.policies.retry import Failed, GiveUp, Moment, Tried, next_attempt
 from domain.policies.routing import NoWay, Wanted, choose
 from domain.refusals import Refusal, Refused, Repeated
 from domain.terms import Terms
@@ -329,14 +331,27 @@ def what_next(
     attempt = max(attempt, loan.attempts.get(number, 0))  # a later one may have been answered that nobody asked for
     rail = loan.mandate.get("rail", "")
     tried = Tried(attempt, rail, loan.rail_attempts.get(f"{number}:{rail}", 0))
-    decision = next_attempt(product, diagnosis, tried, row.due_on, loan.salary_day, now)
+    failed = Failed(
+        loan_id=loan.id,
+        number=number,
+        due_on=row.due_on,
+        amount_paise=amount_to_ask(loan, number),
+        bank=loan.mandate.get("bank", ""),
+        borrower=Borrower(loan.segment, loan.salary_day),
+        answers=loan.answered_debits,
+    )
+    decision = next_attempt(product, diagnosis, tried, failed, now, rules.insight)
     if not isinstance(decision, GiveUp):
         yield e.RetryScheduled(
             number=number,
             attempt=attempt + 1,
             at=decision.at.isoformat(),
             reason=decision.reason,
-            alternatives=[{"at": other.at.isoformat(), "why_not": other.reason} for other in decision.alternatives],
+            alternatives=[told(other) for other in decision.alternatives],
+            likelihood_percent=decision.likelihood_percent,
+            model=decision.model,
+            inputs=decision.inputs,
+            explored=decision.explored,
         )
         return
     yield e.CollectionExhausted(number=number, attempts=attempt, reason=decision.reason, next_step=decision.next_step)
@@ -347,3 +362,9 @@ def what_next(
         number=number,
     )
     yield from mandates.offer_link(loan, number, decision.reason, now, product)
+
+
+def told(moment: Moment) -> dict[str, Any]:
+    """A moment that was weighed, as the event has it."""
+    known = {"at": moment.at.isoformat(), "why_not": moment.reason}
+    return {**known, "likelihood_percent": moment.likelihood_percent} if moment.likelihood_percent else known

@@ -6,10 +6,11 @@ the earliest of the set comes next. When that one fails too, the set is chosen a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import accumulate
+from operator import attrgetter
 from typing import NamedTuple
 
 from domain.calendar import ist_day
@@ -34,60 +35,71 @@ class Stakes:
 
 
 class Choice(NamedTuple):
-    """A moment of the chosen set: how likely a debit then succeeds, by itself and where the earlier ones have failed,
-    and what it is worth in paise."""
+    """A moment: how likely a debit then succeeds, and what it is expected to be worth, in paise."""
 
     at: datetime
     likely: float
-    adds: float
     worth: float
+
+
+class Chosen(NamedTuple):
+    """The moments to use, in order of time (none: no moment is worth its cost), and the best of the other days."""
+
+    moments: list[Choice]
+    others: list[Choice]
 
 
 def choose(
     futures: Futures, due_day: int, chances: Sequence[Chance], tries: int, stakes: Stakes, gap_slots: int
-) -> list[Choice]:
-    """At most `tries` moments, at least `gap_slots` apart, in order of time; none where no moment is worth its cost."""
+) -> Chosen:
+    """At most `tries` moments, at least `gap_slots` apart."""
     whole = sum(futures.values())
     if not whole or not chances or tries < 1:
-        return []
+        return Chosen([], [])
     first, last = slot_of(chances[0].at) - due_day * SLOTS_A_DAY, slot_of(chances[-1].at) - due_day * SLOTS_A_DAY
     window = ((1 << (last - first + 1)) - 1) << first
     left: Futures = {}
     for mask, weight in futures.items():
         seen = mask & window
         left[seen] = left.get(seen, 0.0) + weight / whole
-    start = futures_at(left, first, last)
     slots = [slot_of(chance.at) - due_day * SLOTS_A_DAY for chance in chances]
     today = ist_day(chances[0].at)
     values = [stakes.amount_paise * (1 - stakes.wait * (ist_day(chance.at) - today).days) for chance in chances]
-    taken: list[tuple[int, float]] = []
+    alone: list[Choice] = []
+    taken: list[int] = []
     while len(taken) < tries:
         here = futures_at(left, first, last)
-        best, most = -1, 0.0
         remaining = sum(left.values())
+        best, most = -1, 0.0
         for index, chance in enumerate(chances):
-            slot = slots[index]
-            if any(abs(slot - slots[other]) < gap_slots for other, _ in taken):
-                continue
-            adds = chance.through * ((1 - NOISE) * here[slot - first] + NOISE / 2 * remaining)
+            adds = chance.through * ((1 - NOISE) * here[slots[index] - first] + NOISE / 2 * remaining)
             worth = adds * values[index] - remaining * stakes.attempt_paise - (remaining - adds) * stakes.bounce_paise
-            if worth > most:
+            if not taken:
+                alone.append(Choice(chance.at, adds, worth))
+            if worth > most and all(abs(slots[index] - slots[other]) >= gap_slots for other in taken):
                 best, most = index, worth
         if best < 0:
             break
-        taken.append((best, most))
+        taken.append(best)
         bit, through = 1 << slots[best], chances[best].through
         left = {m: w * (1 - through * (1 - NOISE if m & bit else NOISE / 2)) for m, w in left.items()}
-    taken.sort()
-    return [
-        Choice(
-            chances[index].at,
-            chances[index].through * (NOISE / 2 + (1 - NOISE) * start[slots[index] - first]),
-            worth / values[index],
-            worth,
-        )
-        for index, worth in taken
-    ]
+    moments = [alone[index] for index in sorted(taken)]
+    days = {ist_day(moment.at) for moment in moments[:1]}
+    return Chosen(moments, list(best_of_other_days(alone, days)))
+
+
+OTHERS = 3
+"""Moments that are told beside the chosen one."""
+
+
+def best_of_other_days(alone: Sequence[Choice], days: set[date]) -> Iterator[Choice]:
+    """The moments that are worth most, one a day, on none of some days."""
+    for choice in sorted(alone, key=attrgetter("worth"), reverse=True):
+        if ist_day(choice.at) not in days:
+            days = {*days, ist_day(choice.at)}
+            yield choice
+            if len(days) > OTHERS:
+                return
 
 
 def futures_at(futures: Futures, first: int, last: int) -> list[float]:

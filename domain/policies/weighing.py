@@ -8,8 +8,9 @@ from datetime import datetime, time, timedelta
 from math import exp
 from typing import NamedTuple
 
-from domain.calendar import IST, ist_day
-from domain.failures import SOFT, TECHNICAL
+from domain.calendar import IST
+from domain.failures import SOFT, SUCCESS, TECHNICAL
+from domain.parts import Answered
 from domain.policies.insight import Insight
 from domain.policies.likelihood import (
     SLOTS_A_DAY,
@@ -24,8 +25,7 @@ from domain.policies.likelihood import (
 )
 from domain.policies.timing import Chance, Choice, Stakes, choose
 
-SUCCESS = "success"
-WAIT = 0.012
+WAIT = 0.02
 """A day's wait is worth avoiding for this share of the amount: money that comes late may not come, and the borrower's
 days past due run."""
 
@@ -35,14 +35,6 @@ DOWN_HOURS = 24.0
 """... falling by two thirds in so many hours."""
 USUAL = 0.02
 """Share of technical failures on any day."""
-
-
-class Answer(NamedTuple):
-    """What came of a debit: when it was presented, of which instalment, `success` or the class of the failure."""
-
-    at: datetime
-    number: int
-    outcome: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +47,8 @@ class Question:
     number: int
     due_day: int
     """An ordinal (`date.toordinal`)."""
-    answers: Sequence[Answer]
-    """Of all this loan's debits, in order; the last is the failure."""
+    answers: Sequence[Answered]
+    """Of this loan's debits, in order; the last is the failure, where a debit failed."""
     moments: Sequence[datetime]
     """At which a debit is allowed, in order."""
     tries: int
@@ -66,21 +58,26 @@ class Question:
 
 
 class Weighed(NamedTuple):
-    """The moments worth using, in order (none: give up), and what was believed."""
+    """The moments worth using, in order (none: give up), the best of the other days, and what was believed."""
 
-    choices: list[Choice]
+    moments: list[Choice]
+    others: list[Choice]
     belief: Belief
+    through: float
+    """That a debit at the first of all moments would get through."""
 
 
 def weigh(question: Question, insight: Insight) -> Weighed:
     """The model's answer: a pure function of the account's debits and of yesterday's counts."""
     belief, futures = expect(question.borrower, question.answers, question.number, question.due_day)
-    chances = list(map(Chance, question.moments, gets_through(question, insight)))
+    through = gets_through(question, insight)
+    chances = list(map(Chance, question.moments, through))
     gap = -(-question.gap_hours * SLOTS_A_DAY // 24)
-    return Weighed(choose(futures, question.due_day, chances, question.tries, question.stakes, gap), belief)
+    chosen = choose(futures, question.due_day, chances, question.tries, question.stakes, gap)
+    return Weighed(chosen.moments, chosen.others, belief, through[0] if through else 0.0)
 
 
-def expect(borrower: Borrower, answers: Sequence[Answer], number: int, due_day: int) -> tuple[Belief, Futures]:
+def expect(borrower: Borrower, answers: Sequence[Answered], number: int, due_day: int) -> tuple[Belief, Futures]:
     """Habits by what other instalments' debits told, and the futures that this one's debits leave."""
     told = [Seen(slot_of(at), of, outcome == SUCCESS) for at, of, outcome in answers if outcome in (SUCCESS, SOFT)]
     start = due_day * SLOTS_A_DAY
@@ -95,14 +92,14 @@ def expect(borrower: Borrower, answers: Sequence[Answer], number: int, due_day: 
 def gets_through(question: Question, insight: Insight) -> list[float]:
     """That a debit at each moment reaches the account at all: outages pass; the last failure and yesterday's counts
     tell of them."""
-    last = question.answers[-1]
-    just_failed = STILL_DOWN if last.outcome == TECHNICAL else 0.0
-    rate, begun = 0.0, last.at
+    told: list[tuple[float, datetime]] = []
+    if question.answers and question.answers[-1].outcome == TECHNICAL:
+        told.append((STILL_DOWN, question.answers[-1].at))
     if insight.as_of is not None:
         rate = insight.of(bank=question.bank, rail=question.rail, recent=True).technical_rate(USUAL)
-        begun = datetime.combine(insight.as_of, time(), IST)
+        told.append((rate - USUAL, datetime.combine(insight.as_of, time(), IST)))
     return [
-        1 - min(0.95, USUAL + max(just_failed * _fades(last.at, at), (rate - USUAL) * _fades(begun, at)))
+        1 - min(0.95, USUAL + max((down * _fades(since, at) for down, since in told), default=0.0))
         for at in question.moments
     ]
 
@@ -111,4 +108,6 @@ def _fades(since: datetime, at: datetime) -> float:
     return exp(-max(0.0, (at - since) / timedelta(hours=1)) / DOWN_HOURS)
 
 
-__all__ = ["WAIT", "Answer", "Question", "Weighed", "expect", "ist_day", "weigh"]
+def percent(share: float) -> int:
+    """A share as events have it: whole percent."""
+    return round(100 * share)

@@ -30,7 +30,7 @@ from domain.events import (
     RetryScheduled,
 )
 from domain.refusals import Refusal
-from tests.examples import EMI, MANDATE, a_loan, a_loan_at_its_last_row, a_loan_without_mandate
+from tests.examples import EMI, MANDATE, a_loan, a_loan_at_its_last_row, a_loan_without_mandate, by_the_calendar
 from tests.stories import (
     a,
     asked,
@@ -259,7 +259,7 @@ def test_no_funds_costs_one_bounce_charge_and_is_tried_again_later() -> None:
 
 
 def test_a_borrower_with_a_salary_day_near_is_asked_on_it() -> None:
-    given(a_loan(salary_day=7)).when(on("5 Feb"), debit_failed()).then(
+    given(a_loan(rules=by_the_calendar(), salary_day=7)).when(on("5 Feb"), debit_failed()).then(
         a(DebitFailed),
         a(ChargeLevied),
         a(
@@ -278,7 +278,7 @@ def test_a_borrower_with_a_salary_day_near_is_asked_on_it() -> None:
 
 
 def test_a_salary_day_far_away_is_not_waited_for() -> None:
-    given(a_loan(salary_day=28)).when(on("5 Feb"), debit_failed()).then(
+    given(a_loan(rules=by_the_calendar(), salary_day=28)).when(on("5 Feb"), debit_failed()).then(
         a(DebitFailed), a(ChargeLevied), a(RetryScheduled, at="8 Feb 07:00")
     )
 

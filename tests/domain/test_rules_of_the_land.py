@@ -54,6 +54,7 @@ from tests.examples import (
     a_loan_in_arrears,
     a_loan_without_mandate,
     a_request,
+    by_the_calendar,
     nothing_yet,
 )
 from tests.stories import (
@@ -492,12 +493,12 @@ def test_rule_35_attempts_on_another_rail_count_for_the_product_and_not_for_the_
 
 
 def test_a_salary_day_outside_the_window_is_not_waited_for() -> None:
-    rules = a_house(debits={"window_days": 11})
+    rules = by_the_calendar(window_days=11)
     story = given(a_loan(rules=rules, salary_day=16)).when(on("7 Feb 08:00"), debit_failed(code="04"))
     story.then(
         a(DebitFailed), a(ChargeLevied), a(RetryScheduled, at="16 Feb 07:00"), a(DelinquencyChanged)
     )  # 11 days after the due day
-    rules = a_house(debits={"window_days": 10})
+    rules = by_the_calendar(window_days=10)
     story = given(a_loan(rules=rules, salary_day=16)).when(on("7 Feb 08:00"), debit_failed(code="04"))
     story.then(
         a(DebitFailed), a(ChargeLevied), a(RetryScheduled, at="10 Feb 07:00"), a(DelinquencyChanged)
