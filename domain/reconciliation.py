@@ -41,7 +41,7 @@ class Way(StrEnum):
     reverse = "reverse"
     """What a loan says was received (or paid out) never was: it is taken back there."""
     same = "same"
-    """The line means a movement that its references do not name."""
+    """The line means a movement, or a settlement, that its references do not name."""
 
 
 # --- Which movement a line means -----------------------------------------------------------------------------
@@ -292,8 +292,9 @@ ADVICE: Mapping[tuple[str, State], Advice] = {
     ),
     ("item", State.extra): Advice(
         (Way.book, Way.same, Way.accept),
-        "No loan has it. Is it a borrower's, book it on the loan; is it a movement that is listed as missing, say that"
-        " they are the same; is it no loan's money (a fee, interest, a transfer of one's own), accept it.",
+        "No loan has it. Is it a borrower's, book it on the loan; is it a movement or settlement that is listed as"
+        " missing, say that they are the same; is it no loan's money (a fee, interest, a transfer of one's own), accept"
+        " it.",
     ),
     ("item", State.amount_differs): Advice(
         (Way.book, Way.reverse, Way.accept),

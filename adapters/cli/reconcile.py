@@ -164,13 +164,13 @@ def resolve(
         As in the list.
     as_
         accept: it stays, for the reason in the note. book: what came is booked on a loan. reverse: what the loan says
-        never happened, and is taken back there. same: the line means a movement that it does not name.
+        never happened, and is taken back there. same: the line means a movement or settlement that it does not name.
     note
         Why.
     loan
         Of book: on which loan, where the line names none.
     other
-        Of same: the movement's subject.
+        Of same: the subject of the movement or settlement.
     by
         Who decides; default the login's name.
     json

@@ -114,11 +114,11 @@ async def reconciliation(
     found = await office.items(
         state=state or None, loan_id=q.strip()[:64] or None, after=since, limit=LOANS_ON_A_PAGE + 1
     )
-    shown = found[:LOANS_ON_A_PAGE]
-    more = None
-    if len(found) > LOANS_ON_A_PAGE:
-        more = str(request.url.include_query_params(after=encode([shown[-1]["since"], shown[-1]["subject"]])))
     totals = await office.totals()
+    shown = found[:LOANS_ON_A_PAGE] if totals["files"] else []  # without any report nothing is missing in them
+    more = None
+    if len(found) > LOANS_ON_A_PAGE and shown:
+        more = str(request.url.include_query_params(after=encode([shown[-1]["since"], shown[-1]["subject"]])))
     return html(
         "reconciliation.html", here="/reconciliation", items=shown, more=more, state=state, q=q, states=STATES,
         totals=totals, steps=STEPS,

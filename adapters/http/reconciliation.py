@@ -167,6 +167,8 @@ async def open_differences(desk: Desk) -> list[dict[str, Any]]:
     rows = await desk.pool.fetch(
         "SELECT level, state, count(*) AS count, min(since) AS oldest,"
         " sum(abs(theirs_paise - ours_paise))::bigint AS paise FROM reconciliation_items"
-        " WHERE state <> 'matched' AND resolution IS NULL GROUP BY 1, 2"
+        " WHERE state <> 'matched' AND resolution IS NULL"
+        " AND EXISTS (SELECT FROM reconciliation_files)"  # without any report nothing is missing in them
+        " GROUP BY 1, 2"
     )
     return [dict(row) for row in rows]

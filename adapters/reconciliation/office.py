@@ -327,16 +327,18 @@ class Office:
         return {"subject": subject, "way": way, "other": other or None, "resolved_by": by}
 
     async def mean_the_same(self, connection: Connection, row: Mapping[str, Any], other: str) -> str:
-        """The lines of `row` mean the movement `other`, though they do not name it."""
+        """The line `row` means the movement or the settlement `other`, though it does not name it."""
         if row["kind"] != "line":
             raise Conflict(
                 "way-not-possible", f"{row['subject']} is a movement itself; only a line can mean another one"
             )
         known = await connection.fetchval(
-            "SELECT 1 FROM reconciliation.movements WHERE subject = $1 AND what = 'moved' LIMIT 1", other
+            "SELECT EXISTS (SELECT FROM reconciliation.movements WHERE subject = $1 AND what IN ('asked', 'moved'))"
+            " OR EXISTS (SELECT FROM reconciliation_lines WHERE settlement = $1 AND NOT statement)",
+            other,
         )
         if not known:
-            raise Conflict("other-unknown", f"say with which movement it is the same; there is none {other[:200]!r}")
+            raise Conflict("other-unknown", f"say what it is the same as, by its subject; there is no {other[:200]!r}")
         await connection.execute("UPDATE reconciliation_lines SET told = $2 WHERE subject = $1", row["subject"], other)
         return other
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections import Counter
@@ -67,12 +68,14 @@ class World:
         self.reconciler = Reconciler(self.pool, range(PARTITIONS), PARTITIONS, self.hear, date_days=3)
         await catch_up(self.pool, self.projector)
 
-    async def lend(self, loan_id: str, **asked: Any) -> None:
+    async def lend(self, loan_id: str, *, paid_out: bool = True, **asked: Any) -> None:
         """A loan whose payout is asked for on 5 Jan and its first debit on 5 Feb."""
         command = a_request(loan_id=loan_id, payout=PAYOUT, **asked)
         self.loans[loan_id] = handle(None, command, on("5 Jan"), RULES)
         await self.keep(loan_id)
-        await self.tell("gateway.payout.settled.v1", loan_id, instruction_id=f"{loan_id}:payout:1:1", at="5 Jan 12:00")
+        if paid_out:
+            payout = f"{loan_id}:payout:1:1"
+            await self.tell("gateway.payout.settled.v1", loan_id, instruction_id=payout, at="5 Jan 12:00")
         handle(self.loans[loan_id], c.WakeUp(now=self.now), self.now, RULES)
         await self.keep(loan_id)
 
@@ -239,6 +242,30 @@ class TestASuccessThatNeverSettled:
         assert (await world.items())["debit:LN-1:1:1"]["difference_paise"] == 200
 
 
+class TestMoneyThatGoesOut:
+    async def test_is_found_by_the_payouts_instruction_and_returned_only_by_a_person(self, world: World) -> None:
+        world.now = on("20 Jan 12:00")
+        await world.office.declare("hdfc", STATEMENT, "test")
+        sent = {
+            "Txn": "T1", "Value date": "05/01/2026", "UTR": "IMPS1", "Cr": "", "Dr": "1,00,000.00",
+            "Narration": "IMPS LN-1:payout:1:1 ASHA",
+        }  # fmt: skip
+        await world.office.take_in(written([sent]), source="hdfc", form="csv", name="x", by="test")
+        await world.lend("LN-1", paid_out=False)
+        await world.settle()
+        assert world.booked == ["reconciliation:payout:LN-1:payout:1:1"]
+        assert world.loans["LN-1"].disbursed_on == on("5 Jan").date()
+        back = {**sent, "Txn": "T2", "Value date": "06/01/2026", "Cr": "1,00,000.00", "Dr": ""}
+        await world.office.take_in(written([back]), source="hdfc", form="csv", name="y", by="test")
+        await world.settle()
+        item = (await world.items())["payout:LN-1:payout:1:1"]
+        assert (item["state"], item["theirs_paise"]) == ("amount_differs", 0)
+        assert len(world.booked) == 1
+        await world.office.resolve("payout:LN-1:payout:1:1", "reverse", note="account closed", by="asha")
+        await world.settle()
+        assert (await world.items(state="matched"))["payout:LN-1:payout:1:1"]["ours_paise"] == 0
+
+
 class TestFiles:
     async def test_the_same_file_and_the_same_lines_change_nothing(self, world: World) -> None:
         rows = [debit_line("LN-1"), debit_line("LN-2")]
@@ -305,6 +332,27 @@ class TestASettlement:
         assert totals["fees_paise"] == 3 * 590
         assert totals["banked_paise"] == net
         assert totals["ledger_bank_paise"] + totals["differences_paise"] == totals["reported_paise"]
+
+    async def test_that_the_bank_names_otherwise_is_told_by_a_person(self, world: World) -> None:
+        await world.lend("LN-1")
+        await world.office.declare("hdfc", STATEMENT, "test")
+        credit = {
+            "Txn": "T1",
+            "Value date": "06/02/2026",
+            "UTR": "",
+            "Cr": f"{MONEY_IN / 100}",
+            "Dr": "",
+            "Narration": "",
+        }
+        await world.office.take_in(written([credit]), source="hdfc", form="csv", name="x", by="test")
+        await world.report([debit_line("LN-1", settlement="SETL1")])
+        await world.settle()
+        with pytest.raises(Conflict, match="there is no 'settlement:razor:SETL9'"):
+            await world.office.resolve("line:hdfc:T1", "same", other="settlement:razor:SETL9", note="-", by="asha")
+        await world.office.resolve("line:hdfc:T1", "same", other="settlement:razor:SETL1", note="sum", by="asha")
+        await world.settle()
+        assert {item["kind"] for item in (await world.items()).values()} == {"payout"}
+        assert (await world.office.totals())["in_transit_paise"] == 0
 
     async def test_of_a_line_that_the_bank_shows_by_itself_is_not_counted_twice(self, world: World) -> None:
         await world.lend("LN-1")
@@ -416,6 +464,27 @@ async def test_every_rupee_is_accounted_for_once_whatever_is_lost_repeated_or_la
     assert totals["reconciles"]
     assert totals["not_compared_paise"] == 0
     assert (await verify(world.pool, RULES)).differences == []
+
+
+async def test_both_sides_may_arrive_at_the_same_moment(world: World) -> None:
+    """Files are taken in by other processes than the one that follows the loans."""
+    loans = [f"LN-{n}" for n in range(8)]
+    for loan_id in loans:
+        await world.lend(loan_id)
+        await world.tell("gateway.debit.succeeded.v1", loan_id, instruction_id=f"{loan_id}:1:1", amount_paise=MONEY_IN)
+    async with world.pool.acquire() as connection:
+        while await world.projector.step(connection):
+            pass
+    other = Reconciler(world.pool, range(PARTITIONS), PARTITIONS, None, date_days=3)
+    await asyncio.gather(
+        *(world.report([debit_line(loan_id, settlement="S")]) for loan_id in loans),
+        *(one.step() for one in (world.reconciler, other, world.reconciler)),
+    )
+    await world.settle()
+    matched = await world.items(state="matched")
+    assert {f"debit:{loan_id}:1:1" for loan_id in loans} <= set(matched)
+    assert (await world.office.totals())["settled_net_paise"] == 8 * MONEY_IN
+    assert world.booked == []
 
 
 async def test_comparing_everything_anew_changes_nothing(world: World) -> None:
