@@ -188,18 +188,20 @@ async def judge_subjects(connection: Connection, touched: Touched, *, date_days:
         f" ON CONFLICT (subject) DO UPDATE SET {changes}",
         *columns,
     )
-    await connection.execute(
-        "DELETE FROM reconciliation_items WHERE subject = ANY($1) AND NOT subject = ANY($2)",
-        wanted,
-        [item[0] for item in items],
-    )
-    # A decision holds for the figures that it was made on, and for no others.
-    await connection.execute(
-        "UPDATE reconciliation_items i SET resolution = (SELECT max(d.id) FROM reconciliation_resolutions d"
-        " WHERE d.subject = i.subject AND d.state = i.state AND d.ours_paise = i.ours_paise"
-        " AND d.theirs_paise = i.theirs_paise) WHERE i.subject = ANY($1) AND i.state <> 'matched'",
-        wanted,
-    )
+    gone = touched.subjects - {item[0] for item in items}
+    if gone:
+        await connection.execute("DELETE FROM reconciliation_items WHERE subject = ANY($1)", list(gone))
+    different = [item[0] for item in items if item[3] != r.State.matched]
+    if different:
+        # A decision holds for the figures that it was made on, and for no others.
+        await connection.execute(
+            "UPDATE reconciliation_items i SET resolution = (SELECT max(d.id) FROM reconciliation_resolutions d"
+            " WHERE d.subject = i.subject AND d.state = i.state AND d.ours_paise = i.ours_paise"
+            " AND d.theirs_paise = i.theirs_paise) WHERE i.subject = ANY($1)"
+            " AND (i.resolution IS NOT NULL OR EXISTS (SELECT FROM reconciliation_resolutions d"
+            " WHERE d.subject = i.subject))",
+            different,
+        )
 
 
 def item_of(
