@@ -49,6 +49,7 @@ DESCRIPTIONS: dict[str, str] = {
     t.DEAD_LETTERS.name: "Records that could not be applied, byte for byte; the headers `qist_*` say why.",
     t.BORROWER_LOANS.name: "Which loans a borrower has, and that a borrower's personal data is to be forgotten.",
     t.LOAN_STANDINGS.name: "How each loan of a borrower stands, as of now; from it follows the class of the others.",
+    t.GATEWAY_HEALTH.name: "Which gateways are down on which rail, since when, and why.",
     t.PROJECTION_LEDGER.name: "The journal, entry by entry.",
     t.PROJECTION_DELINQUENCY.name: "Each loan's standing.",
     t.PROJECTION_DASHBOARD.name: "Counts and sums by day.",
@@ -179,6 +180,10 @@ def carried(topic: str) -> list[type[Any]]:
     """The models of a topic whose messages have models of their own."""
     if topic == t.LOAN_STANDINGS.name:
         return [LoanStanding]
+    if topic == t.GATEWAY_HEALTH.name:
+        from streams.gateway_health import GatewayStands  # brings Faust along, which nobody else here needs
+
+        return [GatewayStands]
     if topic == t.NOTICE_OUTCOMES.name:
         return list(OUTCOMES.values())
     return list(LOS_UPDATES.values()) if topic == t.UPDATES.name else list(CARRIES.get(topic, ()))

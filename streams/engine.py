@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import uniform
 
@@ -28,6 +28,7 @@ from domain.codec import encode
 from domain.decisions.rules import Rules
 from domain.life import handle
 from domain.loan import Loan
+from domain.policies.circuit import GatewayHealth
 from domain.refusals import Refusal, Refused, Repeated
 from streams.clock import Clock
 from streams.envelope import Record
@@ -103,6 +104,7 @@ class Engine:
         partition_count: int,
         cluster_id: str,
         owner: str,
+        health: Callable[[], GatewayHealth] | None = None,
         wait_ms: int = 50,
         cached_loans: int = 100_000,
         wakeups_at_once: int = 2_000,
@@ -118,6 +120,7 @@ class Engine:
         self._partition_count = partition_count
         self._cluster_id = cluster_id
         self._owner = owner
+        self._health = health or (lambda: rules.health)
         self._wait_ms = wait_ms
         self._cached_loans = cached_loans
         self._wakeups_at_once = wakeups_at_once
@@ -194,6 +197,8 @@ class Engine:
                 await self._remember_due([])
             await self._note_published()
             return
+        if (health := self._health()) is not self._rules.health:
+            self._rules = replace(self._rules, health=health)
         started = time.perf_counter()
         batch = Batch(now, records, wakeups)
         await self._decide(batch)

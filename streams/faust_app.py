@@ -15,6 +15,7 @@ from faust.auth import SASLCredentials, SSLCredentials
 from streams.borrower_standing import add_borrower_standing
 from streams.faust_ends import Consumer
 from streams.faust_records import Table, Topics
+from streams.gateway_health import ANSWERS, add_gateway_health
 from streams.insights import OUTCOMES, add_insights
 from streams.los_sync import add_los_sync
 from streams.topics import BORROWER_LOANS, LOAN_STANDINGS, PROJECTION_DASHBOARD, UPDATES, Topic
@@ -22,13 +23,15 @@ from streams.topics import BORROWER_LOANS, LOAN_STANDINGS, PROJECTION_DASHBOARD,
 GROUP = "qist-streams"
 """Consumer group and name of the app: it begins the names of its changelog topics, so it never changes."""
 
-CONSUMED = (BORROWER_LOANS, UPDATES, LOAN_STANDINGS, PROJECTION_DASHBOARD, OUTCOMES)
+CONSUMED = (BORROWER_LOANS, UPDATES, LOAN_STANDINGS, PROJECTION_DASHBOARD, OUTCOMES, ANSWERS)
 INTERNAL = (
     OUTCOMES,
+    ANSWERS,
     Topic(f"{GROUP}-borrower-loans-changelog", "borrower_id", compacted=True),
     Topic(f"{GROUP}-borrower-standings-changelog", "borrower_id", compacted=True),
     Topic(f"{GROUP}-latest-updates-changelog", "borrower_id", compacted=True),
     Topic(f"{GROUP}-outcome-counts-changelog", "dimension", compacted=True),
+    Topic(f"{GROUP}-gateway-circuits-changelog", "gateway|rail", compacted=True),
 )
 """Topics of this role's own; as many partitions as the others, since Faust assigns them together."""
 
@@ -91,6 +94,7 @@ def build_app(plan: StreamsPlan) -> faust.App:
     add_los_sync(app, topics, plan.partitions)
     add_borrower_standing(app, topics, plan.partitions)
     add_insights(app, topics, plan.partitions)
+    add_gateway_health(app, topics, plan.partitions)
     return app
 
 

@@ -31,6 +31,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from domain.refusals import Refusal, Refused
 from streams.envelope import Record, headers_for
 from streams.faust_records import Table, Topics, Work, add_agent, assigned
+from streams.gateway_health import tell_answers
 from streams.topics import PAYMENT_INSIGHTS, PROJECTION_DASHBOARD, Topic, partition_of
 
 OUTCOMES = Topic("qist-streams-outcomes", "bank|rail|gateway")
@@ -209,7 +210,10 @@ class Insights:
         if days.hours and count.day < _days_before(days.newest, max(WINDOWS) - 1):
             return
         work.put(self._counts, key, list(count))
-        days.add(key, count, count.count - (before.count if before else 0))
+        more = count.count - (before.count if before else 0)
+        days.add(key, count, more)
+        if more > 0:
+            tell_answers(row.gateway, row.rail, count.changed_at, count.kind, more, self._partitions, work)
         for old in days.forget():
             work.drop(self._counts, old)
         self._changed.add(count.path)

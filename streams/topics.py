@@ -51,6 +51,9 @@ BORROWER_LOANS = Topic("servicing.borrower-loans", "borrower_id", compacted=Fals
 LOAN_STANDINGS = Topic("servicing.loan-standings", "borrower_id")
 """How each loan of a borrower stands: what the classification per borrower is built from (servicing rule 21)."""
 
+GATEWAY_HEALTH = Topic("servicing.gateway-health", "gateway|rail", compacted=True)
+"""Which gateways are down, told by the streams and followed by the engines."""
+
 PROJECTION_LEDGER = Topic("projection.ledger", "loan_id")
 PROJECTION_DELINQUENCY = Topic("projection.delinquency", "loan_id", compacted=True)
 PROJECTION_DASHBOARD = Topic("projection.dashboard", "dimension", compacted=True)
@@ -67,6 +70,7 @@ OUTBOUND = (
     DEAD_LETTERS,
     BORROWER_LOANS,
     LOAN_STANDINGS,
+    GATEWAY_HEALTH,
     PROJECTION_LEDGER,
     PROJECTION_DELINQUENCY,
     PROJECTION_DASHBOARD,

@@ -16,6 +16,7 @@ import structlog
 from adapters.clocks import clock_of
 from adapters.database import open_house
 from adapters.event_store.postgres import PostgresLog
+from adapters.gateway_health import FollowedHealth
 from adapters.house import load_rules
 from adapters.kafka import another_cluster, client_options, cluster_identity, new_producer
 from adapters.readiness import announce_ready
@@ -57,6 +58,7 @@ async def serve(
         session_timeout_ms=settings.session_timeout_ms,
         batch_size=settings.batch_size,
     )
+    gateways = FollowedHealth(settings)
     engine = Engine(
         inbox=inbox,
         events=events,
@@ -65,6 +67,7 @@ async def serve(
         rules=load_rules(),
         partition_count=settings.partitions,
         cluster_id=cluster,
+        health=lambda: gateways.health,
         owner=f"{settings.instance or socket.gethostname()}:{os.getpid()}:{uuid4().hex[:6]}",
         wait_ms=settings.batch_wait_ms,
         crash_at=crash_at,
@@ -73,6 +76,7 @@ async def serve(
     )
     await inbox.start()
     replaced = asyncio.create_task(another_cluster(settings, "engine", cluster))
+    following = asyncio.create_task(gateways.follow())
     running = asyncio.create_task(engine.run(stop))
     try:
         await asyncio.wait({running, replaced}, return_when=asyncio.FIRST_COMPLETED)
@@ -87,7 +91,8 @@ async def serve(
     finally:
         running.cancel()
         replaced.cancel()
-        await asyncio.gather(running, replaced, return_exceptions=True)
+        following.cancel()
+        await asyncio.gather(running, replaced, following, return_exceptions=True)
         await inbox.stop()
         await publisher.close()
 

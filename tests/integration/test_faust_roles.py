@@ -27,6 +27,7 @@ from streams.topics import (
     BORROWER_LOANS,
     COMMANDS,
     DEAD_LETTERS,
+    GATEWAY_HEALTH,
     PAYMENT_INSIGHTS,
     PROJECTION_DASHBOARD,
     UPDATES,
@@ -175,7 +176,7 @@ async def wire(bootstrap: str) -> AsyncIterator[Wire]:
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=5)
     await consumer.start()
     await producer.start()
-    watched = (COMMANDS, DEAD_LETTERS, PAYMENT_INSIGHTS)
+    watched = (COMMANDS, DEAD_LETTERS, PAYMENT_INSIGHTS, GATEWAY_HEALTH)
     partitions = [TopicPartition(topic.name, number) for topic in watched for number in range(PARTITIONS)]
     consumer.assign(partitions)
     await consumer.seek_to_end(*partitions)
@@ -353,6 +354,28 @@ async def test_insights_count_what_is_true_now_however_often_it_is_told(streams:
     assert (await wire.insight(bank, 28, 51))["success_rate"] == "0.9412"
     partitions = {record.partition for record in wire.seen if record.key.startswith(bank.encode())}
     assert partitions == {partition_of(f"{bank}|enach|sponsor-bank", PARTITIONS)}
+
+
+async def test_a_gateway_that_goes_down_is_told_of_over_all_banks_and_again_when_it_is_back(
+    streams: Streams, wire: Wire, uid: str
+):
+    gateway = f"G-{uid}"
+    technical = {"failure_class": "technical", "code": "U30", "gateway": gateway, "rail": "upi"}
+
+    async def told(state: str) -> dict[str, Any]:
+        records = await wire.until(
+            GATEWAY_HEALTH,
+            lambda record: record.key == f"{gateway}|upi".encode() and orjson.loads(record.value)["state"] == state,
+        )
+        return orjson.loads(records[-1].value)
+
+    down = [a_count(f"BANK-{uid}-{bank}", "2026-03-05", "failed", 8, 1, **technical) for bank in range(3)]
+    await tell(wire, *down)
+    first = await told("open")
+    assert datetime.fromisoformat(first["try_at"]) - datetime.fromisoformat(first["since"]) == timedelta(minutes=15)
+    later = {"gateway": gateway, "rail": "upi", "changed_at": (AT + timedelta(minutes=20)).isoformat()}
+    await tell(wire, a_count(f"BANK-{uid}-0", "2026-03-05", "succeeded", 5, 9, **later))
+    assert (await told("closed"))["reason"] == "5 of 5 trials went through"
 
 
 async def test_a_killed_worker_comes_back_with_its_tables(streams: Streams, wire: Wire, uid: str):

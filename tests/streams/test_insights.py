@@ -10,7 +10,9 @@ from faust.types import TP
 from streams.envelope import Record
 from streams.faust_app import CommitWatch
 from streams.faust_records import Work
+from streams.gateway_health import ANSWERS
 from streams.insights import DebitCount, Insights
+from streams.topics import Topic
 
 
 class Counts:
@@ -31,6 +33,13 @@ class Puts(Work):
 
     def drop(self, table: Any, key: str) -> None:
         del table.data[key]
+
+    def send(self, topic: Topic, key: Any, value: Any, headers: Any, partition: int | None = None) -> None:
+        SENT.append((topic.name, orjson.loads(value)))
+
+
+SENT: list[tuple[str, dict[str, Any]]] = []
+"""What was sent on, newest last."""
 
 
 @pytest.fixture
@@ -119,3 +128,18 @@ async def test_commits_that_stand_still_are_noticed():
     assert (await watch.look(), watch.still) == (3, 0)
     firsts[tp] = 10  # the broker has dropped the rest
     assert (await watch.look(), watch.still) == (0, 0)
+
+
+def test_what_is_new_of_a_gateway_is_passed_on_once(insights: Insights):
+    SENT.clear()
+    tell(insights, "2026-03-01", 7, 2)
+    tell(insights, "2026-03-01", 7, 2)
+    tell(insights, "2026-03-01", 9, 3)
+    tell(insights, "2026-03-01", 4, 4, outcome="failed", failure_class="technical", code="U30")
+    tell(insights, "2026-03-01", 5, 4, outcome="attempted")
+    told = [(topic, body["gateway"], body["rail"], body["technical"], body["others"]) for topic, body in SENT]
+    assert told == [
+        (ANSWERS.name, "g", "upi", 0, 7),
+        (ANSWERS.name, "g", "upi", 0, 2),
+        (ANSWERS.name, "g", "upi", 4, 0),
+    ]
