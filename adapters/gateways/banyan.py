@@ -28,6 +28,8 @@ PATHS: Mapping[str, str] = {
     "payout": "/v1/payouts",
     "refund": "/v1/payouts",
     "mandate-cancel": "/v1/mandate-cancellations",
+    "mandate-request": "/v1/mandates",
+    "link": "/v1/payment-links",
 }
 MANDATE_EVENTS: Mapping[str, str] = {
     "mandate.confirmed": "gateway.mandate.active.v1",
@@ -57,6 +59,10 @@ class Banyan:
             said |= {"amount": order.amount_paise, "currency": "INR", "method": order.rail}
         if order.kind == "debit":
             said |= {"mandate": order.body.get("mandate_id"), "umrn": order.body.get("umrn")}
+        elif order.kind == "mandate-request":
+            said |= {"expire_on": order.body.get("valid_until"), "replaces": order.body.get("replaces")}
+        elif order.kind == "link":
+            said |= {"expire_on": order.body.get("expires_on")}
         elif order.kind in ("payout", "refund"):
             account = order.account
             said["fund_account"] = {
@@ -71,10 +77,10 @@ class Banyan:
         return Request(method="GET", path=PATHS[order.kind], query={"reference": order.instruction_id})
 
     def withdrawal(self, order: Order) -> Request | None:
-        if order.kind != "debit":
+        if order.kind not in ("debit", "link"):
             return None
         said = {"reference": order.instruction_id}
-        return Request(method="POST", path=f"{PATHS['debit']}/cancel", body=said, headers=_key(order, "cancel"))
+        return Request(method="POST", path=f"{PATHS[order.kind]}/cancel", body=said, headers=_key(order, "cancel"))
 
     def answer(self, order: Order, status: int, body: Mapping[str, Any]) -> Answer:
         """`{"entity": "debit", ...}`, or `{"error": {"code", "reason", "description", "bank_code"}}`."""
@@ -85,8 +91,18 @@ class Banyan:
             return Answer(state="unknown", message="an answer about another order")
         state = self._words.state(order.kind, str(body["status"]))
         facts: dict[str, Any] = {
-            "reference": str(body.get("utr") or body["id"]),
-            "rail": order.rail,
+            "reference": str(body.get("payment_id") or body.get("utr") or body["id"]),
+            "rail": body.get("method") or order.rail,
+            "facts": {
+                ours: str(body[theirs])
+                for ours, theirs in (
+                    ("url", "short_url"),
+                    ("mandate_id", "mandate"),
+                    ("umrn", "umrn"),
+                    ("bank", "bank"),
+                )
+                if body.get(theirs)
+            },
             "at": _instant(body.get("settled_at") or body.get("created_at")),
         }
         if order.kind != "mandate-cancel":
@@ -136,7 +152,7 @@ class Banyan:
         said = orjson.loads(body)
         event, payload = str(said["event"]), said["payload"]
         at = datetime.fromtimestamp(said["created_at"], UTC).astimezone(IST)
-        if event in MANDATE_EVENTS:
+        if event in MANDATE_EVENTS and not payload.get("reference"):
             mandate = {
                 "loan_id": payload["notes"]["loan_id"],
                 "mandate_id": str(payload["mandate"]),
@@ -145,7 +161,7 @@ class Banyan:
             if payload.get("failure"):
                 mandate["message"] = str(payload["failure"].get("description", ""))[:300]
             return Heard(told=[_told(MANDATE_EVENTS[event], f"{event}:{payload['mandate']}", mandate, at)])
-        if event == "payment_link.paid":
+        if event == "payment_link.paid" and not payload.get("reference"):  # one that Qist had not asked for
             reference = str(payload["payment_id"])
             paid = {
                 "loan_id": payload["notes"]["loan_id"],

@@ -331,6 +331,7 @@ def why_not(call: Call | None, answer: Answer) -> str:
 def answer_to(answer: Answer) -> dict[str, Any]:
     """As it is kept."""
     kept = {name: getattr(answer, name) for name in ("state", "code", "message", "amount_paise", "reference", "rail")}
+    kept["facts"] = dict(answer.facts)
     kept["at"] = answer.at.isoformat() if answer.at else None
     kept["value_on"] = answer.value_on.isoformat() if answer.value_on else None
     return kept

@@ -48,8 +48,10 @@ class Common(BaseModel):
 
     payouts: bool = False
     """Takes the payouts and refunds that name no gateway. One gateway may."""
+    links: bool = False
+    """Makes the payment links. One gateway may."""
     mandates: tuple[str, ...] = ()
-    """Takes the mandate instructions of these rails that name no gateway. One gateway a rail may."""
+    """Takes the mandate instructions of these rails (`any`: of no rail) that name no gateway. Each rail once."""
     oldest_hours: Annotated[int, Field(ge=1)] = 48
     """An instruction that is older when it comes is looked up and never presented."""
     at_once: Annotated[int, Field(ge=1, le=500)] = 20
@@ -144,9 +146,10 @@ def read_gateways(text: str) -> dict[str, Api | Files]:
             for one in error.errors(include_url=False, include_input=False, include_context=False):
                 field = ".".join(str(part) for part in one["loc"] if part not in ("banyan", "kestrel", "nach-files"))
                 wrong.append(f"[{name}] {field or 'adapter'}: {one['msg']}")
-    taking = [name for name, gateway in gateways.items() if gateway.payouts]
-    if len(taking) > 1:
-        wrong.append(f"payouts: only one gateway may take them, and {', '.join(taking)} do")
+    for what in ("payouts", "links"):
+        taking = [name for name, gateway in gateways.items() if getattr(gateway, what)]
+        if len(taking) > 1:
+            wrong.append(f"{what}: only one gateway may take them, and {', '.join(taking)} do")
     rails = [(rail, name) for name, gateway in gateways.items() for rail in gateway.mandates]
     for rail in sorted({rail for rail, _ in rails}):
         names = [name for known, name in rails if known == rail]

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import orjson
 import structlog
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from adapters.gateways.calls import Calls, Instruction, Waiting
 from adapters.gateways.port import UNKNOWN, Answer, Gateway, Order, OrderKind, SetAside, Webhooks
@@ -29,18 +29,25 @@ from streams.clock import Clock
 from streams.database_away import DATABASE_AWAY
 from streams.envelope import Record, headers_for
 from streams.ports import LogUnreachable
-from streams.topics import DEBIT_INSTRUCTIONS, MANDATE_INSTRUCTIONS, PAYOUT_INSTRUCTIONS
+from streams.topics import DEBIT_INSTRUCTIONS, MANDATE_INSTRUCTIONS, PAYMENT_LINKS, PAYOUT_INSTRUCTIONS
 
 log = structlog.get_logger("gateway")
 
-INSTRUCTIONS = (DEBIT_INSTRUCTIONS.name, PAYOUT_INSTRUCTIONS.name, MANDATE_INSTRUCTIONS.name)
+INSTRUCTIONS = (DEBIT_INSTRUCTIONS.name, PAYOUT_INSTRUCTIONS.name, MANDATE_INSTRUCTIONS.name, PAYMENT_LINKS.name)
 KINDS: Mapping[str, OrderKind] = {
     "servicing.debit-instruction.v1": "debit",
     "servicing.payout-instruction.v1": "payout",
     "servicing.refund-instruction.v1": "refund",
     "servicing.mandate-cancellation.v1": "mandate-cancel",
+    "servicing.mandate-request.v1": "mandate-request",
+    "servicing.payment-link.v1": "link",
 }
-WITHDRAWAL = "servicing.debit-withdrawal.v1"
+WITHDRAWALS: Mapping[str, OrderKind] = {
+    "servicing.debit-withdrawal.v1": "debit",
+    "servicing.payment-link-withdrawal.v1": "link",
+}
+ANY_RAIL = "any"
+"""A request for a mandate by whichever rail."""
 PAYOUT_RAIL_LIMIT = 5_00_000_00
 """Paise that IMPS carries at once; what is more goes by NEFT where the instruction leaves the rail open."""
 BATCH = 500
@@ -53,11 +60,15 @@ class Instructed(BaseModel):
 
     loan_id: str = Field(min_length=1)
     instruction_id: str = Field(min_length=1, max_length=200)
-    amount_paise: int = Field(0, ge=0, strict=True)
+    amount_paise: int = Field(0, ge=0, strict=True, validation_alias=AliasChoices("amount_paise", "max_amount_paise"))
     rail: str = ""
     gateway: str = ""
     present_at: AwareDatetime | None = None
-    instructed_at: AwareDatetime | None = None
+    instructed_at: AwareDatetime | None = Field(None, validation_alias=AliasChoices("instructed_at", "offered_at"))
+
+    def order_id(self, kind: OrderKind) -> str:
+        """Unique among all orders: a link is numbered as a debit is."""
+        return f"link:{self.instruction_id}" if kind == "link" else self.instruction_id
 
 
 class Takes(Protocol):
@@ -65,6 +76,9 @@ class Takes(Protocol):
 
     @property
     def payouts(self) -> bool: ...
+
+    @property
+    def links(self) -> bool: ...
 
     @property
     def mandates(self) -> Sequence[str]: ...
@@ -177,7 +191,7 @@ class Desk:
         aside: dict[str, list[SetAside]] = defaultdict(list)
         for record in records:
             kind = record.header("ce_type")
-            if kind != WITHDRAWAL and kind not in KINDS:
+            if kind not in WITHDRAWALS and kind not in KINDS:
                 continue
             try:
                 body = orjson.loads(record.value or b"")
@@ -189,8 +203,8 @@ class Desk:
                     SetAside(line=record.offset, reason=f"/{where}: {reason['msg']}")
                 )
                 continue
-            if kind == WITHDRAWAL:
-                withdrawals.append(said.instruction_id)
+            if kind in WITHDRAWALS:
+                withdrawals.append(said.order_id(WITHDRAWALS[kind]))
             elif self.is_ours(KINDS[kind], said):
                 instructions.append(self._instruction(KINDS[kind], said, body, record))
         for source, lines in aside.items():
@@ -208,8 +222,10 @@ class Desk:
         """By the gateway's name; without one, by what the gateway takes."""
         if said.gateway:
             return said.gateway == self._gateway.name
-        if kind == "mandate-cancel":
-            return said.rail in self._takes.mandates
+        if kind in ("mandate-cancel", "mandate-request"):
+            return (said.rail or ANY_RAIL) in self._takes.mandates
+        if kind == "link":
+            return self._takes.links
         return kind in ("payout", "refund") and self._takes.payouts
 
     def _instruction(self, kind: OrderKind, said: Instructed, body: dict[str, Any], record: Record) -> Instruction:
@@ -222,7 +238,7 @@ class Desk:
         # The account is personal data: it stays in the vault and is opened for the call alone.
         kept = {name: value for name, value in body.items() if name != "account"} | {"rail": rail}
         order = Order(
-            instruction_id=said.instruction_id,
+            instruction_id=said.order_id(kind),
             kind=kind,
             loan_id=said.loan_id,
             amount_paise=said.amount_paise,

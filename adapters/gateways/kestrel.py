@@ -28,6 +28,8 @@ PATHS: Mapping[str, str] = {
     "payout": "/payout/transfers",
     "refund": "/payout/transfers",
     "mandate-cancel": "/pg/subscriptions/cancellations",
+    "mandate-request": "/pg/subscriptions",
+    "link": "/pg/links",
 }
 MANDATE_STATES: Mapping[str, str] = {
     "ACTIVE": "gateway.mandate.active.v1",
@@ -55,7 +57,11 @@ class Kestrel:
             said["subscription_id"] = order.body.get("mandate_id")
         if order.kind != "mandate-cancel":
             said |= {"amount": rupees(order.amount_paise), "mode": order.rail.upper()}
-        if order.kind in ("payout", "refund"):
+        if order.kind == "mandate-request":
+            said |= {"expires_on": order.body.get("valid_until"), "replaces": order.body.get("replaces")}
+        elif order.kind == "link":
+            said |= {"expires_on": order.body.get("expires_on")}
+        elif order.kind in ("payout", "refund"):
             account = order.account
             said["beneficiary"] = {
                 "name": account.get("holder"),
@@ -69,9 +75,9 @@ class Kestrel:
         return Request(method="GET", path=f"{PATHS[order.kind]}/{order.instruction_id}")
 
     def withdrawal(self, order: Order) -> Request | None:
-        if order.kind != "debit":
+        if order.kind not in ("debit", "link"):
             return None
-        path = f"{PATHS['debit']}/{order.instruction_id}/cancel"
+        path = f"{PATHS[order.kind]}/{order.instruction_id}/cancel"
         return Request(method="POST", path=path, body={}, headers=_key(order, "cancel"))
 
     def answer(self, order: Order, status: int, body: Mapping[str, Any]) -> Answer:
@@ -84,7 +90,21 @@ class Kestrel:
         word = str(data["status"])
         state = self._words.state(order.kind, word)
         at = datetime.fromisoformat(data["processed_at"]).astimezone(IST) if data.get("processed_at") else None
-        facts: dict[str, Any] = {"reference": str(data.get("utr") or data["ref_id"]), "rail": order.rail, "at": at}
+        facts: dict[str, Any] = {
+            "reference": str(data.get("payment_id") or data.get("utr") or data["ref_id"]),
+            "rail": str(data.get("mode") or order.rail).lower(),
+            "at": at,
+            "facts": {
+                ours: str(data[theirs])
+                for ours, theirs in (
+                    ("url", "link_url"),
+                    ("mandate_id", "subscription_id"),
+                    ("umrn", "umrn"),
+                    ("bank", "bank"),
+                )
+                if data.get(theirs)
+            },
+        }
         if order.kind != "mandate-cancel":
             facts["amount_paise"] = paise(data["amount"])
         if state == "failed":
@@ -129,6 +149,8 @@ class Kestrel:
         said = orjson.loads(body)
         kind, data = str(said["type"]), said["data"]
         at = datetime.fromisoformat(said["event_time"]).astimezone(IST)
+        if data.get("merchant_ref"):
+            return Heard(moved=[str(data["merchant_ref"])])
         if kind == "SUBSCRIPTION_STATUS_CHANGED":
             state = str(data["subscription_status"])
             if state not in MANDATE_STATES:
@@ -153,7 +175,7 @@ class Kestrel:
                 "at": at.isoformat(),
             }
             return Heard(told=[_told("gateway.payment.received.v1", f"link:{reference}", paid, at)])
-        return Heard(moved=[str(data["merchant_ref"])])
+        raise ValueError(f"an event {kind[:40]!r} about no order")
 
 
 def _told(kind: str, identity: str, body: Mapping[str, Any], at: datetime) -> Told:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from adapters.gateways.port import UNMAPPED, Answer, Order, Told
+from domain.calendar import ist_day
 from streams.wire import CARRIES
 
 TYPES: Mapping[tuple[str, str], str] = {
@@ -23,6 +24,10 @@ TYPES: Mapping[tuple[str, str], str] = {
     ("refund", "failed"): "gateway.payout.failed.v1",
     ("refund", "reversed"): "gateway.payout.returned.v1",
     ("mandate-cancel", "succeeded"): "gateway.mandate.cancelled.v1",
+    ("mandate-request", "succeeded"): "gateway.mandate.active.v1",
+    ("mandate-request", "failed"): "gateway.mandate.rejected.v1",
+    ("link", "succeeded"): "gateway.payment.received.v1",
+    ("link", "reversed"): "gateway.payment.reversed.v1",
 }
 """(kind of order, what became of it) -> the type that says so; what is not here is told to nobody."""
 
@@ -38,6 +43,15 @@ def outcome(gateway: str, order: Order, what: str, answer: Answer, now: datetime
     body: dict[str, Any] = {"loan_id": order.loan_id, "at": at.isoformat(), "gateway": gateway}
     if order.kind == "mandate-cancel":
         body["mandate_id"] = order.body.get("mandate_id", "")
+    elif order.kind == "mandate-request":
+        body |= new_mandate(gateway, order, answer)
+    elif order.kind == "link":
+        body |= {
+            "payment_reference": answer.reference or order.instruction_id,
+            "amount_paise": order.amount_paise if answer.amount_paise is None else answer.amount_paise,
+            "method": "link",
+            "value_on": (answer.value_on or ist_day(at)).isoformat(),
+        }
     else:
         body |= {
             "instruction_id": order.instruction_id,
@@ -54,6 +68,21 @@ def outcome(gateway: str, order: Order, what: str, answer: Answer, now: datetime
         body["message"] = answer.message[:500]
     identity = f"{gateway}:{order.instruction_id}:{what}" + (f":{answer.code}" if what == "pending" else "")
     return Told(type=kind, loan_id=order.loan_id, identity=identity, body=body, at=at)
+
+
+def new_mandate(gateway: str, order: Order, answer: Answer) -> dict[str, Any]:
+    """The mandate that was registered at Qist's request, or that was not; the loan does not know it yet."""
+    mandate_id = answer.facts.get("mandate_id") or order.instruction_id
+    mandate: dict[str, Any] = {
+        "mandate_id": mandate_id,
+        "rail": answer.rail or order.rail or "enach",
+        "umrn": answer.facts.get("umrn") or None,
+        "max_amount_paise": order.amount_paise,
+        "valid_until": order.body.get("valid_until") or None,
+        "bank": answer.facts.get("bank", ""),
+        "gateway": gateway,
+    }
+    return {"mandate_id": mandate_id, "mandate": {name: held for name, held in mandate.items() if held is not None}}
 
 
 def as_row(gateway: str, told: Told, correlation: str = "") -> tuple[Any, ...]:

@@ -21,7 +21,7 @@ AnswerState = Literal[
     "later",  # refused unseen (a rate limit, a login): certainly not done, try again
     "unknown",  # no answer, or none that can be understood: perhaps done, so enquire
 ]
-OrderKind = Literal["debit", "payout", "refund", "mandate-cancel"]
+OrderKind = Literal["debit", "payout", "refund", "mandate-cancel", "mandate-request", "link"]
 UNMAPPED = "unmapped"
 """The code of a reason that no table knows: no rail has it, so it is diagnosed as unknown, and the words go with it."""
 
@@ -65,6 +65,8 @@ class Answer:
     """Where the gateway chose it."""
     at: datetime | None = None
     value_on: date | None = None
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What else there is: the `url` of a payment link, the `mandate_id` and `umrn` of a new mandate."""
 
 
 UNKNOWN = Answer(state="unknown")

@@ -209,3 +209,61 @@ async def test_what_a_gateway_tells_by_itself_goes_to_its_topic_once(database: s
         assert [body["mandate_id"] for kind, body in facts if kind == "gateway.mandate.cancelled.v1"] == ["M-1"]
         (odd,) = await office.pool.fetch("SELECT event_id, body, note FROM gateway_webhooks WHERE note <> ''")
         assert (odd["event_id"], odd["note"][:15], odd["body"] is None) == ("E-3", "not understood:", False)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_a_payment_link_and_a_new_mandate_are_asked_for_and_told_when_the_borrower_has_done_it(
+    vendor: str, database: str
+) -> None:
+    """A link is numbered as a debit is, and is another order all the same."""
+    async with api_office(vendor, database, 1, GOOD, links=True, mandates=["any"]) as office:
+        now = SystemClock().now().isoformat()
+        same = debit(office.topics, vendor, 1)
+        office.topics.instruct(
+            "servicing.payment-link.v1",
+            loan_id="LN-1",
+            instruction_id=same,
+            link_id=same,
+            amount_paise=120_000,
+            expires_on="2026-02-20",
+            offered_at=now,
+        )
+        office.topics.instruct(
+            "servicing.mandate-request.v1",
+            loan_id="LN-1",
+            instruction_id="LN-1:mandate:1",
+            rail="",
+            max_amount_paise=600_000,
+            valid_until="2029-01-01",
+            replaces="",
+            instructed_at=now,
+        )
+        async with office.at_work():
+            await office.at_rest()
+        facts = [(kind, body) for told in office.topics.told().values() for kind, body in told]
+        assert sorted(kind for kind, _ in facts) == [
+            "gateway.debit.succeeded.v1",
+            "gateway.mandate.active.v1",
+            "gateway.payment.received.v1",
+        ]
+        by_kind = dict(facts)
+        paid, mandate = by_kind["gateway.payment.received.v1"], by_kind["gateway.mandate.active.v1"]["mandate"]
+        assert (paid["amount_paise"], paid["method"], "pay_" in paid["payment_reference"]) == (120_000, "link", True)
+        assert (mandate["gateway"], mandate["rail"], mandate["max_amount_paise"]) == (vendor, "upi", 600_000)
+        assert mandate["umrn"].startswith("UMRN")
+        (link,) = await office.rows("kind = 'link'")
+        assert link["answer"]["facts"]["url"].startswith("https://")
+
+
+async def test_a_payment_link_that_is_no_longer_needed_is_cancelled(database: str) -> None:
+    async with api_office("banyan", database, 1, Mischief(fails=0.0, undecided=1.0), links=True) as office:
+        assert office.sim is not None
+        office.sim.late_seconds = 1.0
+        said = {"loan_id": "LN-1", "instruction_id": "LN-1:1:1", "amount_paise": 5}
+        office.topics.instruct("servicing.payment-link.v1", **said)
+        async with office.at_work():
+            await eventually(lambda: office.sim is not None and office.sim.books.entries)
+            office.topics.instruct("servicing.payment-link-withdrawal.v1", **said, reason="paid otherwise")
+            await office.at_rest()
+        assert office.sim.books.entries["link:LN-1:1:1"].state == "cancelled"
+        assert office.topics.told() == {}

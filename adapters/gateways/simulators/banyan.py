@@ -32,6 +32,14 @@ WORDS: Mapping[str, Mapping[State, str]] = {
         "cancelled": "cancelled",
     },
     "mandate-cancel": {"processing": "processing", "succeeded": "cancelled", "failed": "failed"},
+    "mandate-request": {"processing": "created", "succeeded": "confirmed", "failed": "rejected"},
+    "link": {
+        "processing": "created",
+        "succeeded": "paid",
+        "failed": "expired",
+        "reversed": "refunded",
+        "cancelled": "cancelled",
+    },
 }
 REASONS: Mapping[str, Mapping[str, str]] = {
     "funds": {"reason": "insufficient_funds", "description": "The customer's account has insufficient balance"},
@@ -75,6 +83,12 @@ class BanyanFace:
         }
         if state in ("succeeded", "reversed"):
             told["utr"] = f"BNY{entry.number:09d}"
+        if entry.kind == "link":
+            told |= {"short_url": f"https://rzl.example/{entry.number}"}
+            if state in ("succeeded", "reversed"):
+                told |= {"payment_id": f"pay_{entry.number}"}
+        elif entry.kind == "mandate-request":
+            told |= {"mandate": f"mdt_{entry.number}", "umrn": f"UMRN{entry.number}", "method": entry.rail or "upi"}
         if state == "failed":
             told["failure"] = dict(REASONS[entry.why or "strange"])
         return told

@@ -39,7 +39,14 @@ class KestrelFace:
         return headers.get("x-client-id") == key and headers.get("x-client-secret") == secret
 
     def wanted(self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any]) -> Wanted | None:
-        prefix = next((known for known in KIND_OF if path == known or path.startswith(f"{known}/")), None)
+        prefix = next(
+            (
+                known
+                for known in sorted(KIND_OF, key=len, reverse=True)
+                if path == known or path.startswith(f"{known}/")
+            ),
+            None,
+        )
         if prefix is None:
             return None
         kind, rest = KIND_OF[prefix], path[len(prefix) + 1 :]
@@ -65,6 +72,18 @@ class KestrelFace:
         }
         if state in ("succeeded", "reversed"):
             told["utr"] = f"KST{entry.number:09d}"
+        if entry.kind == "link":
+            told |= {"link_url": f"https://kst.example/{entry.number}"}
+            told["status"] = {"processing": "ACTIVE", "succeeded": "PAID", "failed": "EXPIRED"}.get(state, WORDS[state])
+            if state in ("succeeded", "reversed"):
+                told |= {"payment_id": f"kpay_{entry.number}"}
+        elif entry.kind == "mandate-request":
+            told |= {
+                "subscription_id": f"sub_{entry.number}",
+                "umrn": f"UMRN{entry.number}",
+                "mode": entry.rail or "upi",
+            }
+            told["status"] = {"succeeded": "ACTIVE", "failed": "AUTH_FAILED"}.get(state, WORDS[state])
         if state == "failed":
             told |= REASONS[entry.why or "strange"]
         return {"data": told}
