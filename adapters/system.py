@@ -31,6 +31,9 @@ class Role:
 ROLES = (Role("engine"), Role("projector"), Role("streams"), Role("notifier"), Role("api"))
 
 
+GATEWAY = Role("gateway")
+
+
 @dataclass(frozen=True, kw_only=True)
 class System:
     """What runs, and where."""
@@ -66,8 +69,9 @@ class System:
 
 
 @asynccontextmanager
-async def system(settings: Settings, *, roles: Sequence[Role] = ROLES) -> AsyncIterator[System]:
-    """Everything, for as long as the block lasts; stopped in reverse order after it."""
+async def system(settings: Settings, *, roles: Sequence[Role] | None = None) -> AsyncIterator[System]:
+    """Everything, for as long as the block lasts; stopped in reverse order after it. The gateway role is one of the
+    roles where gateways are configured."""
     from adapters.event_store.migrate import migrate
     from adapters.kafka_admin import create_topics
     from adapters.vault import master_key
@@ -80,6 +84,8 @@ async def system(settings: Settings, *, roles: Sequence[Role] = ROLES) -> AsyncI
         # Made here, once: roles that start at the same moment would each make a key of their own.
         key = settings.vault_key
         master_key(key.get_secret_value() if key else None, settings.data_dir)
+        if roles is None:
+            roles = (*ROLES, GATEWAY) if running.settings.gateways_file else ROLES
         children = [_child(role, running.settings) for role in roles]
         async with _supervised(children, notes):
             yield System(running=running, children=children, notes=[*running.notes, *notes])
@@ -145,7 +151,10 @@ def _with_http_port(settings: Settings, notes: list[str]) -> Settings:
     )
     if port != settings.http_port:
         notes.append(f"port {settings.http_port} is taken, so the API listens on {port}")
-    return settings.model_copy(update={"http_port": port, "data_dir": settings.data_dir.expanduser().resolve()})
+    # A role runs in another folder, where a relative path means nothing.
+    paths = {name: getattr(settings, name) for name in ("data_dir", "gateways_file", "products_dir")}
+    absolute = {name: path.expanduser().resolve() for name, path in paths.items() if path is not None}
+    return settings.model_copy(update={"http_port": port, **absolute})
 
 
 def _with_notices_file(settings: Settings) -> Settings:

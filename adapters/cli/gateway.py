@@ -15,6 +15,7 @@ from adapters.cli.running import ANSWER_IS_NO, WRONG_USAGE, run, settings_or_exi
 
 if TYPE_CHECKING:
     from adapters.gateways.nach_format import Item
+    from adapters.gateways.simulators.books import Mischief
 
 app = App(
     name="gateway",
@@ -74,6 +75,80 @@ def check() -> int:
 
 
 State = Literal["requested", "sending", "sent", "unknown", "answered", "withdrawn", "held"]
+
+
+@app.command
+def simulate(
+    vendor: Literal["banyan", "kestrel"] = "banyan",
+    /,
+    *,
+    port: int = 8099,
+    seed: int = 7,
+    wrong: float = 0.1,
+    fails: float = 0.3,
+    webhook_url: str = "",
+    webhook_secret: str = "secret",
+) -> int:
+    """Run a gateway that is not real and misbehaves, until told to stop; at the end, say what its own books hold.
+
+    Log in to it with the key `key` and the secret `secret`. It loses answers and webhooks, repeats, delays and forges
+    them, changes its mind, and is unavailable at times, by seed.
+
+    Parameters
+    ----------
+    vendor
+        Whose API it has.
+    port
+        Where it listens, on the loopback address.
+    seed
+        The same seed and orders have the same luck.
+    wrong
+        How often each thing goes wrong, from 0 to 1.
+    fails
+        How many orders fail, from 0 to 1.
+    webhook_url
+        Where its webhooks go, such as http://localhost:8080/api/v1/webhooks/banyan. Not given: it sends none.
+    webhook_secret
+        What it signs them with.
+    """
+    from adapters.gateways.simulators.books import Mischief
+
+    if not (0 <= wrong <= 1 and 0 <= fails <= 1):
+        print("--wrong and --fails are from 0 to 1", file=sys.stderr)
+        return WRONG_USAGE
+    return run(_simulate(vendor, port, seed, Mischief.of_all(wrong, fails=fails), webhook_url, webhook_secret))
+
+
+async def _simulate(vendor: str, port: int, seed: int, mischief: Mischief, url: str, secret: str) -> None:
+    import asyncio
+
+    from adapters.gateways.simulators.api import ApiSimulator, face_of
+
+    simulator = ApiSimulator(
+        face=face_of(vendor),
+        seed=seed,
+        mischief=mischief,
+        port=port,
+        webhook_url=url,
+        webhook_secret=secret,
+        silence_seconds=60,
+        late_seconds=5,
+    )
+    async with simulator as sim:
+        print(f"{vendor} at {sim.url}", file=sys.stderr)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            entries = sim.books.entries.values()
+            document = {
+                "orders": len(entries),
+                "repeats": sim.books.repeats,
+                "succeeded": sum(entry.state == "succeeded" for entry in entries),
+                "moved_paise": sum(sim.books.moved().values()),
+                "moved_twice": [entry.reference for entry in entries if entry.times > 1],
+                "mischief": dict(sim.books.did),
+            }
+            print(jsonlib.dumps(document, indent=2))
 
 
 @app.command

@@ -63,6 +63,8 @@ LATER = {
 class ApiGateway:
     """`port.Gateway` over HTTP."""
 
+    together = False
+
     def __init__(
         self,
         name: str,
@@ -72,14 +74,12 @@ class ApiGateway:
         key: str,
         secret: str,
         timeout_seconds: float = 10,
-        at_once: int = 20,
     ) -> None:
         self.name = name
         self._vendor = vendor
         self._url = url.rstrip("/")
         self._headers = {"user-agent": "qist", **vendor.credentials(key, secret)}
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._gate = asyncio.Semaphore(at_once)
         self._session: aiohttp.ClientSession | None = None
 
     async def present(self, orders: Sequence[Order]) -> Mapping[str, Answer]:
@@ -110,11 +110,7 @@ class ApiGateway:
     async def _each(
         self, orders: Sequence[Order], ask: Callable[[Order], Coroutine[Any, Any, Answer]]
     ) -> Mapping[str, Answer]:
-        async def gated(order: Order) -> Answer:
-            async with self._gate:
-                return await ask(order)
-
-        answers = await asyncio.gather(*(gated(order) for order in orders))
+        answers = await asyncio.gather(*(ask(order) for order in orders))
         return {order.instruction_id: answer for order, answer in zip(orders, answers, strict=True)}
 
     async def _ask(self, order: Order, request: Request) -> Answer:

@@ -195,9 +195,9 @@ class Calls:
                 if known["sha256"] == file.sha256:
                     return steps
                 problem = f"its reference {file.reference} was taken from {known['name']} with other content"
-            await connection.execute(
+            taken = await connection.fetchval(
                 "INSERT INTO gateway_files (gateway, sha256, reference, name, state, problem, lines, set_aside)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING true",
                 self._gateway,
                 file.sha256,
                 file.reference,
@@ -207,6 +207,8 @@ class Calls:
                 file.lines,
                 len(file.set_aside),
             )
+            if not taken:  # by another process, at this moment
+                return steps
             aside = list(file.set_aside)
             if problem:
                 aside.append(SetAside(line=0, reason=problem))

@@ -178,5 +178,4 @@ def open_gateway(name: str, config: Api | Files, settings: Settings) -> Gateway:
         key=config.key,
         secret=secret,
         timeout_seconds=config.timeout_seconds,
-        at_once=config.at_once,
     )

@@ -51,6 +51,8 @@ ANY_RAIL = "any"
 PAYOUT_RAIL_LIMIT = 5_00_000_00
 """Paise that IMPS carries at once; what is more goes by NEFT where the instruction leaves the rail open."""
 BATCH = 500
+FAREWELL_SECONDS = 5
+"""So long, when told to stop, for answers that are on their way."""
 
 
 class Instructed(BaseModel):
@@ -146,6 +148,8 @@ class Desk:
         self._clock = clock
         self._webhooks = webhooks
         self._crash_at = crash_at
+        self._asking: set[asyncio.Task[None]] = set()
+        self._orders_in_hand = 0
         self._in_hand: Sequence[Record] = ()
         """Instructions that were read and are not written down: kept while the database is away, since the consumer
         would not give them again."""
@@ -164,6 +168,11 @@ class Desk:
                 for name, step, pause in loops:
                     group.create_task(self._loop(name, step, pause, stop))
         finally:
+            if self._asking:  # what does not come to its end is enquired about by whoever is next
+                await asyncio.wait(self._asking, timeout=FAREWELL_SECONDS if stop.is_set() else 0)
+            for task in self._asking:
+                task.cancel()
+            await asyncio.gather(*self._asking, return_exceptions=True)
             await self._gateway.close()
 
     async def _loop(self, name: str, step: Callable[[], Awaitable[int]], pause: float, stop: asyncio.Event) -> None:
@@ -251,14 +260,30 @@ class Desk:
     # --- calls -----------------------------------------------------------------------------------------------
 
     async def work(self) -> int:
-        """One round: everything whose time has come is asked about, each kind of question together."""
-        due = await self._calls.due(self._takes.at_once, self._takes.lease_seconds)
+        """Begin a turn of what has come due, as far as there are hands free."""
+        for task in [task for task in self._asking if task.done()]:
+            self._asking.remove(task)
+            task.result()
+        free = self._takes.at_once - self._orders_in_hand
+        if free <= 0:
+            await asyncio.wait(self._asking, return_when=asyncio.FIRST_COMPLETED)
+            return 1
+        due = await self._calls.due(free, self._takes.lease_seconds)
         self._crash_at("turns begun")
         asked: dict[Asked, list[Call]] = defaultdict(list)
         for call in due:
             asked[what_to_ask(call)].append(call)
-        await asyncio.gather(*(self._ask(what, calls) for what, calls in asked.items()))
+        for what, calls in asked.items():
+            for turn in [calls] if self._gateway.together else [[call] for call in calls]:
+                self._orders_in_hand += len(turn)
+                self._asking.add(asyncio.create_task(self._turn(what, turn)))
         return len(due)
+
+    async def _turn(self, asked: Asked, calls: Sequence[Call]) -> None:
+        try:
+            await self._ask(asked, calls)
+        finally:
+            self._orders_in_hand -= len(calls)
 
     async def _ask(self, asked: Asked, calls: Sequence[Call]) -> None:
         ask = {"present": self._gateway.present, "enquire": self._gateway.enquire, "withdraw": self._gateway.withdraw}

@@ -34,6 +34,8 @@ RAILS = ("enach", "nach")
 class NachFiles:
     """`port.Gateway` over a folder of files."""
 
+    together = True
+
     def __init__(self, name: str, folder: Path, utility_code: str) -> None:
         self.name = name
         self._out, self._in, self._done, self._refused = (folder / part for part in ("out", "in", "done", "refused"))

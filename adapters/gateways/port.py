@@ -128,6 +128,9 @@ class Gateway(Protocol):
     """What an adapter does. It keeps nothing, decides nothing and never raises for what a gateway does to it."""
 
     name: str
+    together: bool
+    """Whether orders are asked about together, as in a file; else each goes its own way, and a slow one holds up no
+    other."""
 
     async def present(self, orders: Sequence[Order]) -> Mapping[str, Answer]:
         """Ask for the money. An order without an answer here is unknown."""

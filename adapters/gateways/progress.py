@@ -19,6 +19,8 @@ Outcome = Literal["", "succeeded", "failed", "reversed"]
 Asked = Literal["present", "enquire", "withdraw", "file"]
 """How the answer was got; `file`: it came by itself."""
 LOOKS_BEFORE_AGAIN = 2
+LOOKS_AFTER_TOLD = 5
+"""How often a gateway may say that it does not know an order whose success was told, before that is taken for good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +108,7 @@ def next_step(call: Call, asked: Asked, answer: Answer, now: datetime, patience:
 def _no_news(call: Call, asked: Asked, answer: Answer, now: datetime, patience: Patience) -> Step:
     """Nothing was learnt. Only here may an order come to be presented once more."""
     if call.outcome:
-        note = "" if answer.state != "not-found" else f"told {call.outcome}, and now the gateway does not know it"
-        return _as_it_was(call, patience, note)
+        return _told_and_no_news(call, answer, patience)
     if asked == "present":
         if answer.state == "later":  # certainly not done
             return Step(state="requested", wait=patience.later, note=answer.message)
@@ -124,6 +125,16 @@ def _no_news(call: Call, asked: Asked, answer: Answer, now: datetime, patience: 
         return Step(state=call.state, wait=_wait(looks, patience), looks=looks, note=note)
     wait = patience.withdraw if asked == "withdraw" else _wait(looks, patience)
     return Step(state=call.state, wait=wait, looks=looks, note=answer.message)
+
+
+def _told_and_no_news(call: Call, answer: Answer, patience: Patience) -> Step:
+    """Whatever made us look again, such as a webhook of a reversal, has still not been seen."""
+    if answer.state != "not-found":
+        return Step(state=call.state, outcome=call.outcome, wait=patience.later, looks=call.looks)
+    note = f"told {call.outcome}, and now the gateway does not know it"
+    if call.outcome == "failed" or call.looks >= LOOKS_AFTER_TOLD:  # an order that was refused is in no books
+        return _as_it_was(call, patience, "" if call.outcome == "failed" else note)
+    return Step(state=call.state, outcome=call.outcome, wait=patience.later, looks=call.looks + 1, note=note)
 
 
 def _never_arrived(call: Call, looks: int, now: datetime, patience: Patience) -> bool:

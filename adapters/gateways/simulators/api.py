@@ -215,3 +215,11 @@ class ApiSimulator:
 
 def _json(status: int, body: Mapping[str, Any]) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
+
+
+def face_of(vendor: str) -> Face:
+    """How a vendor of ours looks from outside."""
+    from adapters.gateways.simulators.banyan import BanyanFace  # they are made of what is here
+    from adapters.gateways.simulators.kestrel import KestrelFace
+
+    return {"banyan": BanyanFace, "kestrel": KestrelFace}[vendor]()

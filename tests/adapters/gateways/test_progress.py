@@ -141,3 +141,11 @@ def test_every_outcome_is_a_message_that_the_engine_understands() -> None:
         message = understand(Record(topic_of[told.type], 0, 0, b"LN-1", headers, dumps(told.body)))
         assert message.loan_id == "LN-1"
         assert message.causation_id == f"banyan:LN-1:1:1:{what}" + (":" if what == "pending" else "")
+
+
+def test_a_look_after_the_outcome_that_brings_no_news_is_tried_again_so_that_a_reversal_is_not_missed() -> None:
+    known = call(state="answered", outcome="succeeded")
+    for answer in ("unknown", "later", "not-found"):
+        step = after(known, Answer(state=answer))
+        assert (step.state, step.outcome, step.wait) == ("answered", "succeeded", PATIENCE.later)
+    assert after(call(state="answered", outcome="succeeded", looks=5), Answer(state="not-found")).wait is None
