@@ -225,7 +225,7 @@ def read(content: bytes) -> Reading:
     aside: list[SetAside] = []
     for place, line in enumerate(lines[1 : -1 if ended else None], 2):
         try:
-            items.append(_item(_understood(ROWS[kind], line, "D")))
+            items.append(_item(_understood(ROWS[kind], line, "D"), place - 1))
             places.append(place)
         except Garbled as error:
             aside.append(SetAside(line=place, reason=str(error), content=line))
@@ -266,9 +266,6 @@ def _disagreement(head: dict[str, Value], last: str, items: Sequence[Item], garb
     for name in ("items", "total_paise"):
         if head[name] != tail[name]:
             return f"the header says {name} {head[name]}, the trailer {tail[name]}"
-    numbers = [item.number for item in items]
-    if len(set(numbers)) != len(numbers):
-        return "two lines have the same number"
     return ""
 
 
@@ -304,7 +301,9 @@ def _value(column: Column, text: str) -> Value:
             return text.rstrip()
 
 
-def _item(values: dict[str, Value]) -> Item:
+def _item(values: dict[str, Value], number: int) -> Item:
+    if values["number"] != number:
+        raise Garbled(f"number: {values['number']} instead of {number}")
     if "status" in values and values["status"] not in STATUSES:
         raise Garbled(f"status: {values['status']!r} is none of {', '.join(STATUSES)}")
     if not values["reference"]:

@@ -85,7 +85,6 @@ def garble(line: int, at: int, put: str) -> bytes:
         (0, 3, "ZZZ", "no kind"),
         (0, 98, "9", "header says items"),
         (4, 0, "D", "no trailer"),
-        (2, 1, "0000001", "two lines have the same number"),
     ],
 )
 def test_a_file_whose_totals_disagree_counts_not_at_all(line: int, at: int, put: str, problem: str) -> None:
