@@ -45,9 +45,13 @@ def load_rules(products_dir: Path | None = None) -> Rules:
 @cache
 def load_codes() -> FailureCodes:
     """The tables of failure codes as shipped."""
-    return FailureCodes.from_csv(
-        item.read_text() for item in files("domain.reference").iterdir() if item.name.endswith(".csv")
-    )
+    return FailureCodes.from_csv(_csv_texts("domain.reference"), _csv_texts("domain.reference.reasons"))
+
+
+def _csv_texts(package: str) -> Iterator[str]:
+    for item in sorted(files(package).iterdir(), key=lambda item: item.name):
+        if item.name.endswith(".csv"):
+            yield item.read_text(encoding="utf-8")
 
 
 def load_shelf(products_dir: Path | None) -> Shelf:

@@ -80,12 +80,15 @@ class RecordDebitFailure:
     instruction_id: str
     amount_paise: int
     code: str
+    """Empty where the gateway gave none: its words say what failed."""
     message: str
     value_on: date
     reference: str
     rail: str
     gateway: str
     bank: str
+    bank_code: str = ""
+    """The bank's own code beside a switch's that says nothing (`U30`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

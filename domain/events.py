@@ -416,6 +416,14 @@ class DebitFailed(LoanEvent):
     gateway: str
     bank: str
     reference: str = ""
+    bank_code: str = ""
+    """The bank's own code, where the switch's says only that something failed."""
+    diagnosed_as: str = ""
+    """The code whose row decided, where that is not `code`."""
+    diagnosed_by: str = ""
+    """Whose word it is: empty = the shipped table's on `code`; `bank-code`, `reason-text` or `operator`."""
+    codes_version: str = ""
+    """Which mapping decided: the shipped tables' fingerprint, `+N` = with so many words of operators."""
 
 
 @stored_as("loan.debit-pending.v1")
@@ -797,6 +805,8 @@ class CaseOpened(LoanEvent):
     kind: str
     reason: str
     number: int = 0
+    about: str = ""
+    """What it is about, where closing all of one subject is wanted: `rail:code` of a code that nobody knows."""
 
 
 @stored_as("loan.case-closed.v1")

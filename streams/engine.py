@@ -33,7 +33,7 @@ from domain.refusals import Refusal, Refused, Repeated
 from streams.clock import Clock
 from streams.envelope import Record
 from streams.inbox import KafkaInbox
-from streams.ports import Claim, DeadLetter, FencedOff, Held, Log, LogUnreachable, Part, Result
+from streams.ports import Claim, Codes, DeadLetter, FencedOff, Held, Log, LogUnreachable, Part, Result
 from streams.publisher import Publisher
 from streams.topics import INBOUND, partition_of
 from streams.wire import Message, Secret, correlation_of, understand
@@ -45,6 +45,8 @@ SNAPSHOT_EVERY = 100
 TOPIC_ORDER = {topic.name: index for index, topic in enumerate(INBOUND)}
 """Topics have no order between them: within a batch, loans are booked before anything else is said of them."""
 AGENDA = "agenda"
+CODES_FRESH_SECONDS = 1.0
+"""An operator's word on a failure code counts from at most so long after it was given."""
 MOST_DEFEATS = 7
 """So that the longest pause after one is some 6 seconds..."""
 FORGOTTEN_SECONDS = 30.0
@@ -105,6 +107,7 @@ class Engine:
         cluster_id: str,
         owner: str,
         health: Callable[[], GatewayHealth] | None = None,
+        codes: Codes | None = None,
         wait_ms: int = 50,
         cached_loans: int = 100_000,
         wakeups_at_once: int = 2_000,
@@ -121,6 +124,8 @@ class Engine:
         self._cluster_id = cluster_id
         self._owner = owner
         self._health = health or (lambda: rules.health)
+        self._codes = codes
+        self._codes_read_at = -CODES_FRESH_SECONDS
         self._wait_ms = wait_ms
         self._cached_loans = cached_loans
         self._wakeups_at_once = wakeups_at_once
@@ -199,6 +204,7 @@ class Engine:
             return
         if (health := self._health()) is not self._rules.health:
             self._rules = replace(self._rules, health=health)
+        await self._read_codes()
         started = time.perf_counter()
         batch = Batch(now, records, wakeups)
         await self._decide(batch)
@@ -245,6 +251,16 @@ class Engine:
         due = await self._log.due(self._partitions, now, self._wakeups_at_once)
         self._agenda_stale = len(due) < self._wakeups_at_once
         return due
+
+    async def _read_codes(self) -> None:
+        """The mapping of failure codes as operators have it, asked for once a second and not once a message."""
+        if self._codes is None or time.monotonic() - self._codes_read_at < CODES_FRESH_SECONDS:
+            return
+        newest = await self._codes.newest(self._rules.codes)
+        self._codes_read_at = time.monotonic()
+        if newest is not self._rules.codes:
+            self._rules = replace(self._rules, codes=newest)
+            log.info("failure codes read", version=newest.version)
 
     async def _load(self, wanted: Iterable[tuple[int, str]]) -> None:
         missing: dict[int, set[str]] = {}

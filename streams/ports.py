@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from domain.failures import FailureCodes
 from domain.loan import Loan
 from streams.envelope import Record
 from streams.wire import Secret
@@ -161,3 +162,11 @@ class Log(Protocol):
     async def unpublished_dead_letters(self, partitions: Collection[int]) -> list[tuple[int, DeadLetter]]: ...
 
     async def dead_letters_published(self, identifiers: Collection[int]) -> None: ...
+
+
+class Codes(Protocol):
+    """The lender's mapping of failure codes, which operators extend while the engine runs."""
+
+    async def newest(self, codes: FailureCodes) -> FailureCodes:
+        """`codes`, or what they have become; cheap while nothing has changed."""
+        ...

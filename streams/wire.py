@@ -365,10 +365,15 @@ class DebitFailed(Outcome):
     instruction_id: Reference
     amount_paise: Paise
     rail: str = "enach"
-    code: Annotated[str, Field(min_length=1, max_length=40)]
+    code: Annotated[str, Field(max_length=40)] = ""
+    """Left out only where the gateway has none; `message` then says what failed."""
+    bank_code: Annotated[str, Field(max_length=40)] = ""
+    """The bank's own code, where `code` is a switch's that says only that something failed (UPI `U30`)."""
     message: str = ""
 
     def command(self) -> c.Command:
+        if not self.code and not self.message.strip():
+            raise Refused(Refusal.malformed, "/code", because="a failure has a code, or a message that says why")
         return c.RecordDebitFailure(
             instruction_id=self.instruction_id,
             amount_paise=self.amount_paise,
@@ -379,6 +384,7 @@ class DebitFailed(Outcome):
             rail=self.rail,
             gateway=self.gateway,
             bank=self.bank,
+            bank_code=self.bank_code,
         )
 
 

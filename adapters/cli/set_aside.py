@@ -45,7 +45,7 @@ def list_dead_letters(
     async def work(settings: Settings) -> int:
         from adapters import set_aside
 
-        async with _database(settings) as pool:
+        async with database(settings) as pool:
             letters = await set_aside.dead_letters(
                 pool, limit=limit, reason=reason, loan_id=loan, retried=None if retried else False
             )
@@ -53,7 +53,7 @@ def list_dead_letters(
             print(jsonlib.dumps(letters, indent=2))
             return 0
         columns = ("id", "set_aside_at", "loan_id", "type", "reason", "field")
-        _table(letters, columns, "No dead letters.")
+        table(letters, columns, "No dead letters.")
         if letters:
             print("\n`qist dead-letters show ID` says more; `qist dead-letters retry ID` sends it again.")
         return 0
@@ -77,7 +77,7 @@ def show_dead_letter(number: int, /, *, raw: Flag = False, json: Json = False) -
     async def work(settings: Settings) -> int:
         from adapters import set_aside
 
-        async with _database(settings) as pool:
+        async with database(settings) as pool:
             if raw:
                 value = await set_aside.raw_value(pool, number)
                 if value is not None:
@@ -124,14 +124,14 @@ def retry_dead_letters(*numbers: int, all: Flag = False, reason: str | None = No
     async def work(settings: Settings) -> int:
         from adapters import set_aside
 
-        async with _database(settings) as pool, _sender(settings) as sender:
+        async with database(settings) as pool, sender(settings) as sending:
             wanted: Sequence[int] = numbers or [
                 letter["id"] for letter in await set_aside.dead_letters(pool, limit=ALL_AT_ONCE, reason=reason)
             ]
             sent, failed = [], 0
             for number in wanted:
                 try:
-                    record = await set_aside.retry_dead_letter(pool, sender, number)
+                    record = await set_aside.retry_dead_letter(pool, sending, number)
                 except set_aside.AlreadyRetried as already:
                     print(f"dead letter {number}: {already}", file=sys.stderr)
                     failed += 1
@@ -163,12 +163,12 @@ def list_parked(*, loan: str | None = None, limit: Count = 50, json: Json = Fals
     async def work(settings: Settings) -> int:
         from adapters import set_aside
 
-        async with _database(settings) as pool:
+        async with database(settings) as pool:
             waiting = await set_aside.parked(pool, limit=limit, loan_id=loan)
         if json:
             print(jsonlib.dumps(waiting, indent=2))
         else:
-            _table(waiting, ("loan_id", "parked_at", "type", "topic", "partition", "offset"), "Nothing is parked.")
+            table(waiting, ("loan_id", "parked_at", "type", "topic", "partition", "offset"), "Nothing is parked.")
         return 0
 
     return run(work(settings_or_exit()))
@@ -194,9 +194,9 @@ def retry_parked(*loans: str, all: Flag = False, json: Json = False) -> int:
     async def work(settings: Settings) -> int:
         from adapters import set_aside
 
-        async with _database(settings) as pool, _sender(settings) as sender:
+        async with database(settings) as pool, sender(settings) as sending:
             wanted: Sequence[str] = loans or await set_aside.parked_loans(pool)
-            sent = [record for loan in wanted for record in await set_aside.retry_parked(pool, sender, loan)]
+            sent = [record for loan in wanted for record in await set_aside.retry_parked(pool, sending, loan)]
         _tell_sent(sent, json)
         return 0 if sent or all else ANSWER_IS_NO
 
@@ -207,7 +207,7 @@ def retry_parked(*loans: str, all: Flag = False, json: Json = False) -> int:
 
 
 @asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
+async def database(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
     from adapters.database import connect_pool
 
     if settings.database_url is None:
@@ -220,7 +220,7 @@ async def _database(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
 
 
 @asynccontextmanager
-async def _sender(settings: Settings) -> AsyncIterator[Any]:
+async def sender(settings: Settings) -> AsyncIterator[Any]:
     from adapters.sending import BrokerDown, Sender
 
     if settings.kafka_bootstrap is None:
@@ -244,7 +244,7 @@ def _tell_sent(sent: Sequence[dict[str, Any]], as_json: bool) -> None:
     print(f"{len(sent)} sent again")
 
 
-def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str) -> None:
+def table(rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str) -> None:
     from rich.console import Console
     from rich.table import Table
 

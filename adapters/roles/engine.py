@@ -16,6 +16,7 @@ import structlog
 from adapters.clocks import clock_of
 from adapters.database import open_house
 from adapters.event_store.postgres import PostgresLog
+from adapters.failure_codes import KeptCodes
 from adapters.gateway_health import FollowedHealth
 from adapters.house import load_rules
 from adapters.kafka import another_cluster, client_options, cluster_identity, new_producer
@@ -65,6 +66,7 @@ async def serve(
         publisher=publisher,
         clock=clock_of(settings, pool),
         rules=load_rules(),
+        codes=KeptCodes(pool),
         partition_count=settings.partitions,
         cluster_id=cluster,
         health=lambda: gateways.health,

@@ -264,7 +264,7 @@ def record_failure(loan: Loan, command: c.RecordDebitFailure, now: datetime, rul
     debit = loan.in_flight.get(command.instruction_id)
     if debit is None:
         raise Refused(Refusal.instruction_unknown, "/instruction_id", instruction_id=command.instruction_id)
-    diagnosis = rules.codes.diagnose(command.rail, command.code)
+    diagnosis = rules.codes.diagnose(command.rail, command.code, bank_code=command.bank_code, message=command.message)
     if diagnosis.pending:
         if debit.pending == command.code:
             raise Repeated
@@ -290,17 +290,22 @@ def record_failure(loan: Loan, command: c.RecordDebitFailure, now: datetime, rul
         gateway=command.gateway,
         bank=command.bank,
         reference=command.reference,
+        bank_code=command.bank_code,
+        diagnosed_as=diagnosis.code if diagnosis.code != command.code else "",
+        diagnosed_by=diagnosis.by,
+        codes_version=rules.codes.version,
     )
     if loan.stage != "active" or debit.withdrawn:
         return
     if diagnosis.charge_bounce and debit.number not in loan.bounced:
-        yield from bounce_charge(loan, debit.number, command.code, now, rules)
+        yield from bounce_charge(loan, debit.number, diagnosis.code, now, rules)
     if not diagnosis.known:
         yield a_case(
             loan,
             kind="unknown-failure-code",
-            reason=f"{command.rail} code {command.code} of {command.gateway} is in no table",
+            reason=f"{command.rail} code {command.code or '(none)'} of {command.gateway} is in no table",
             number=debit.number,
+            about=f"{command.rail}:{command.code}",
         )
     if stops_debits(diagnosis):
         yield from mandates.stop(loan, debit, diagnosis)

@@ -444,7 +444,7 @@ def test_rule_34_nach_settles_on_a_sunday_since_august_2021_and_an_extension_is_
         "action": "wait",
         "meaning": "bank extension",
     }
-    assert FailureCodes([{**row, "charge_bounce": "no"}]).diagnose("enach", "98").pending
+    assert FailureCodes.of([{**row, "charge_bounce": "no"}]).diagnose("enach", "98").pending
 
 
 def test_rule_35_upi_autopay_has_four_attempts_since_august_2025():
