@@ -43,3 +43,12 @@ def clock_of(settings: Settings, pool: asyncpg.Pool) -> Clock:
             return SimulatedClock(settings.clock_start, anchor, settings.clock_speed)
         case _:
             return SystemClock()
+
+
+async def business_now(settings: Settings, pool: asyncpg.Pool) -> datetime:
+    """Business time, for a command that asks once."""
+    clock = clock_of(settings, pool)
+    await clock.refresh()
+    now = clock.now()
+    # A stepped clock that nobody has stepped yet shows the beginning of all time.
+    return now if now.year > 1900 else datetime.now(IST)

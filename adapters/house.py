@@ -12,6 +12,7 @@ from typing import Any
 
 from adapters.errors import Explained
 from adapters.settings import Settings
+from adapters.strategies import load_strategies
 from domain.decisions.rules import Rules
 from domain.failures import FailureCodes
 from domain.product import Product, ProductError, Products
@@ -38,8 +39,15 @@ Shelf = dict[tuple[str, int], Shelved]
 @cache
 def load_rules(products_dir: Path | None = None) -> Rules:
     """Products of the package and of the lender's own folder (`products_dir`, by default the setting's)."""
-    shelf = load_shelf(products_dir or Settings.load().products_dir)
-    return Rules(Products({key: shelved.product for key, shelved in shelf.items()}), load_codes())
+    products_dir = products_dir or Settings.load().products_dir
+    shelf = load_shelf(products_dir)
+    strategies, casework = load_strategies(products_dir)
+    return Rules(
+        Products({key: shelved.product for key, shelved in shelf.items()}),
+        load_codes(),
+        strategies=strategies,
+        casework=casework,
+    )
 
 
 @cache

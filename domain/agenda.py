@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from operator import attrgetter
 
 from domain.calendar import add_months, at_hour, day_end, day_start, ist_day, shift_for_holidays
-from domain.decisions import changes, cooling_off, duties, mandates, penal, settlement
+from domain.decisions import changes, collecting, cooling_off, duties, mandates, penal, settlement
 from domain.decisions.debits import amount_to_ask, attempt_debit, fall_due, notify_debit, outcome_overdue, row_of
 from domain.decisions.disbursal import instruct_payout, tranche_not_out, without_tranche
 from domain.decisions.hindsight import recast
@@ -62,10 +62,12 @@ def tasks(loan: Loan, rules: Rules) -> Iterator[Task]:
         yield from month_ends(loan, product, rules)
         yield from statements(loan, rules)
         yield from performance(loan, product)
+        yield from collections(loan, rules)
     else:
         yield from papers(loan, rules)
     yield from refunds(loan, product)
     yield from grievances(loan)
+    yield from cases(loan, rules)
 
 
 def payouts(loan: Loan) -> Iterator[Task]:
@@ -138,6 +140,8 @@ def debits(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:
         at = chance.at or first_attempt_at(loan, number, product)
         if loan.paused_until is not None:
             at = max(at, at_hour(loan.paused_until + timedelta(days=1), product.debit_at))
+        if chance.at is not None and (free_from := collecting.held_until(loan, rules)) is not None:
+            at = max(at, free_from)  # a retry; a due day's own debit is no pressure
         # A debit is asked for now or later, never in the past, and never before the loan was known to be paid out.
         at = max(at, loan.known_at, loan.active_since or at)
         if hours and loan.mandate.get("status") == "active":
@@ -287,6 +291,23 @@ def grievances(loan: Loan) -> Iterator[Task]:
         if grievance.get("about") == duties.BUREAU:
             on = duties.next_bureau_check(loan, known)
             yield Task(day_end(on), "bureau", lambda known=known, on=on: duties.bureau_late(loan, known, on))
+
+
+def collections(loan: Loan, rules: Rules) -> Iterator[Task]:
+    """A promise whose day is over, and the next step of the plan for these arrears once nothing holds it back."""
+    if (free_from := collecting.held_until(loan, rules)) is not None:
+        yield Task(free_from, "promise", lambda: collecting.broken(loan))
+    if loan.plan is not None and loan.plan["steps"] and not loan.settlement and not loan.cancelling:
+        yield Task(collecting.step_at(loan, rules), "collection-step", lambda: collecting.take_step(loan))
+
+
+def cases(loan: Loan, rules: Rules) -> Iterator[Task]:
+    """Work that nobody has done in time. (Complaints have a clock of their own.)"""
+    for case_id, file in loan.case_files.items():
+        due = collecting.escalation_at(file, rules)
+        if due is not None:
+            at = max(due, loan.known_at)
+            yield Task(at, "case", lambda case_id=case_id, due=due: collecting.escalate(loan, case_id, due, rules))
 
 
 def papers(loan: Loan, rules: Rules) -> Iterator[Task]:

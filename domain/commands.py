@@ -265,8 +265,42 @@ class CloseCase:
 
     command_id: str
     case_id: str
-    outcome: str
+    outcome: str = ""
+    """In words; the disposition where none are said."""
+    disposition: str = ""
+    """A code of the lender's table."""
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignCase:
+    """assign-case: a case is somebody's work from now on."""
+
+    command_id: str
+    case_id: str
+    assignee: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteCase:
+    """note-case: what was found out. The words are in the vault already."""
+
+    command_id: str
+    case_id: str
+    note_token: str
+    disposition: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromiseToPay:
+    """promise-to-pay: the borrower will pay so much by a day."""
+
+    command_id: str
+    amount_paise: int
+    by: date
+    channel: str = "other"
+    case_id: str = ""
+    """The case in whose course it was given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -391,6 +425,9 @@ Command = (
     | RefundExcess
     | RetryPayout
     | CloseCase
+    | AssignCase
+    | NoteCase
+    | PromiseToPay
     | RaiseGrievance
     | ReleasePapers
     | EraseBorrower

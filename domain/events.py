@@ -732,6 +732,111 @@ class ContactHeld(LoanEvent):
     command_id: str = ""
 
 
+# --- Collections ---------------------------------------------------------------------------------------------
+
+
+@stored_as("loan.collection-planned.v1")
+class CollectionPlanned(LoanEvent):
+    """The loan entered a bucket: what its strategy will do there, and why this one. It takes the place of the plan
+    before it."""
+
+    strategy: str
+    strategy_version: int
+    arm: str
+    """`champion` or a challenger, by a hash of the loan's id."""
+    bucket: str
+    segment: str
+    first: bool
+    """These arrears begin with it."""
+    overdue_paise: int
+    looked_at: dict[str, Any]
+    """What the segment follows from."""
+    steps: list[dict[str, Any]]
+    """`do` (`reminder`, `payment-link`, `call`, `visit`, `legal-notice`) and `at`, in order."""
+
+
+@stored_as("loan.collection-step-taken.v1")
+class CollectionStepTaken(LoanEvent):
+    """A step of the plan: the borrower is written to, or a person gets a case."""
+
+    do: str
+    strategy: str
+    arm: str
+    bucket: str
+    segment: str
+    overdue_paise: int
+    oldest_due_on: str
+    planned_at: str
+    """Later than this where a promise or a pause held it back."""
+
+
+@stored_as("loan.promise-made.v1")
+class PromiseMade(LoanEvent):
+    """The borrower promised an amount by a day. Retries and steps wait for it."""
+
+    promise_id: str
+    amount_paise: int
+    by: str
+    channel: str
+    """Where it was given: `call`, `visit`, `branch`, `app`, `sms`, `email` or `other`."""
+    overdue_paise: int
+    replaces: str = ""
+    """The open promise that this one takes the place of."""
+    case_id: str = ""
+    command_id: str = ""
+
+
+@stored_as("loan.promise-kept.v1")
+class PromiseKept(LoanEvent):
+    """What was promised is in, or nothing is owed any more."""
+
+    promise_id: str
+    amount_paise: int
+    received_paise: int
+    on: str
+
+
+@stored_as("loan.promise-broken.v1")
+class PromiseBroken(LoanEvent):
+    """The day, and the days of grace, are over without the money."""
+
+    promise_id: str
+    amount_paise: int
+    received_paise: int
+    by: str
+
+
+@stored_as("loan.case-assigned.v1")
+class CaseAssigned(LoanEvent):
+    """A case is somebody's work."""
+
+    case_id: str
+    assignee: str
+    """The id of an employee or a team: no personal data."""
+    command_id: str = ""
+
+
+@stored_as("loan.case-noted.v1")
+class CaseNoted(LoanEvent):
+    """Something was found out about a case. The words are in the vault: they may be personal."""
+
+    case_id: str
+    note_token: str
+    disposition: str = ""
+    command_id: str = ""
+
+
+@stored_as("loan.case-escalated.v1")
+class CaseEscalated(LoanEvent):
+    """A case was not done in time: the next level hears of it."""
+
+    case_id: str
+    kind: str
+    level: int
+    to: str
+    due_at: str
+
+
 # --- Standing ------------------------------------------------------------------------------------------------
 
 
@@ -817,6 +922,8 @@ class CaseClosed(LoanEvent):
     outcome: str
     note: str = ""
     command_id: str = ""
+    disposition: str = ""
+    """A code of the lender's table of dispositions; empty = only in words."""
 
 
 @stored_as("loan.grievance-raised.v1")

@@ -274,6 +274,8 @@ def receipt_reversed(loan: LoanState, event: e.ReceiptReversed) -> None:
         receipt.reversed = True
         if loan.settlement is not None and receipt.value_on >= date.fromisoformat(loan.settlement["on"]):
             loan.settlement["received_paise"] -= event.amount_paise
+        if loan.promise is not None and receipt.arrived > loan.promise["arrived"]:
+            loan.promise["received_paise"] -= event.amount_paise
     loan.received_paise -= event.amount_paise
     loan.settle(event.lines, event.value_on)
 
@@ -449,6 +451,7 @@ def statement_due(loan: LoanState, event: e.StatementDue) -> None:
 
 def case_closed(loan: LoanState, event: e.CaseClosed) -> None:
     loan.open_cases.remove(event.case_id)
+    loan.case_files.pop(event.case_id, None)
     loan.grievances.pop(event.case_id, None)
     loan.done(event.command_id)
 
@@ -456,6 +459,7 @@ def case_closed(loan: LoanState, event: e.CaseClosed) -> None:
 def grievance_raised(loan: LoanState, event: e.GrievanceRaised) -> None:
     loan.cases += 1
     loan.open_cases.append(event.grievance_id)
+    loan.case_files[event.grievance_id] = case_file(event, "grievance", event.subject, answer_by=event.answer_by)
     loan.grievances[event.grievance_id] = {
         "answer_by": event.answer_by,
         "escalated": False,
@@ -467,6 +471,7 @@ def grievance_raised(loan: LoanState, event: e.GrievanceRaised) -> None:
 
 def grievance_escalated(loan: LoanState, event: e.GrievanceEscalated) -> None:
     loan.grievances[event.grievance_id]["escalated"] = True
+    loan.case_files[event.grievance_id]["level"] = 1
 
 
 def compensation_owed(loan: LoanState, event: e.CompensationOwed) -> None:
@@ -546,6 +551,8 @@ def delinquency(loan: LoanState, event: e.DelinquencyChanged) -> None:
     loan.npa_because = event.because
     if event.dpd:
         loan.performance_from = None
+    else:
+        loan.plan = None
     was = loan.npa_since is not None
     if event.classification != "NPA":
         loan.npa_since = None
@@ -558,6 +565,74 @@ def delinquency(loan: LoanState, event: e.DelinquencyChanged) -> None:
 def case(loan: LoanState, event: e.CaseOpened) -> None:
     loan.cases += 1
     loan.open_cases.append(event.case_id)
+    loan.case_files[event.case_id] = case_file(event, event.kind, event.reason, event.number, about=event.about)
+
+
+def case_file(
+    event: LoanEvent, kind: str, reason: str, number: int = 0, *, about: str = "", answer_by: str = ""
+) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "reason": reason,
+        "number": number,
+        "about": about,
+        "opened_at": event.timestamp.isoformat(),
+        "assignee": "",
+        "level": 0,
+        "notes": 0,
+        "answer_by": answer_by,
+    }
+
+
+def case_assigned(loan: LoanState, event: e.CaseAssigned) -> None:
+    loan.case_files[event.case_id]["assignee"] = event.assignee
+    loan.done(event.command_id)
+
+
+def case_noted(loan: LoanState, event: e.CaseNoted) -> None:
+    loan.case_files[event.case_id]["notes"] += 1
+    loan.done(event.command_id)
+
+
+def case_escalated(loan: LoanState, event: e.CaseEscalated) -> None:
+    loan.case_files[event.case_id]["level"] = event.level
+
+
+def collection_planned(loan: LoanState, event: e.CollectionPlanned) -> None:
+    loan.plan = {
+        "strategy": event.strategy,
+        "arm": event.arm,
+        "bucket": event.bucket,
+        "segment": event.segment,
+        "steps": event.steps,
+    }
+
+
+def collection_step_taken(loan: LoanState, event: e.CollectionStepTaken) -> None:
+    assert loan.plan is not None  # a step belongs to a plan
+    loan.plan = {**loan.plan, "steps": loan.plan["steps"][1:]}
+
+
+def promise_made(loan: LoanState, event: e.PromiseMade) -> None:
+    loan.promises += 1
+    loan.promise = {
+        "promise_id": event.promise_id,
+        "amount_paise": event.amount_paise,
+        "by": event.by,
+        "channel": event.channel,
+        "received_paise": 0,
+        "arrived": event.originator_version,
+    }
+    loan.done(event.command_id)
+
+
+def promise_kept(loan: LoanState, event: e.PromiseKept) -> None:
+    loan.promise = None
+
+
+def promise_broken(loan: LoanState, event: e.PromiseBroken) -> None:
+    loan.promise = None
+    loan.broken_promises += 1
 
 
 def quoted(loan: LoanState, event: e.PreclosureQuoted) -> None:
@@ -601,6 +676,7 @@ def closed(loan: LoanState, event: e.Closed) -> None:
     loan.excess_paise -= event.refund_paise
     loan.refund_due_paise += event.refund_paise
     loan.opportunities.clear()
+    loan.plan = None
     loan.accrued_booked = loan.provision_paise = 0
     if event.refund_paise:
         loan.changed(event, "refund", {"paise": event.refund_paise})
@@ -675,6 +751,14 @@ EVOLVE: dict[type[LoanEvent], Callable[[LoanState, Any], None]] = {
     e.MonthClosed: month_closed,
     e.StatementDue: statement_due,
     e.CaseClosed: case_closed,
+    e.CaseAssigned: case_assigned,
+    e.CaseNoted: case_noted,
+    e.CaseEscalated: case_escalated,
+    e.CollectionPlanned: collection_planned,
+    e.CollectionStepTaken: collection_step_taken,
+    e.PromiseMade: promise_made,
+    e.PromiseKept: promise_kept,
+    e.PromiseBroken: promise_broken,
     e.GrievanceRaised: grievance_raised,
     e.GrievanceEscalated: grievance_escalated,
     e.CompensationOwed: compensation_owed,

@@ -10,6 +10,7 @@ from domain import commands as c
 from domain.agenda import next_task
 from domain.decisions import (
     borrower,
+    collecting,
     cooling_off,
     debits,
     disbursal,
@@ -57,6 +58,9 @@ DECIDE: dict[type[Any], Decider] = {
     c.RefundExcess: upkeep.refund,
     c.RetryPayout: disbursal.retry_payout,
     c.CloseCase: duties.close_case,
+    c.AssignCase: collecting.assign_case,
+    c.NoteCase: collecting.note_case,
+    c.PromiseToPay: collecting.promise,
     c.RaiseGrievance: duties.raise_grievance,
     c.ReleasePapers: duties.release_papers,
     c.EraseBorrower: duties.erase,
@@ -88,6 +92,7 @@ def handle(loan: Loan | None, command: c.Command, now: datetime, rules: Rules) -
             if settlement.is_met(loan):
                 perform(loan, settlement.complete(loan, now), now)
             perform(loan, stand(loan, now, rules), now)
+            perform(loan, collecting.follow(loan, now, rules), now)
     catch_up(loan, now, rules)
     loan.check()
     return loan
@@ -119,6 +124,7 @@ def catch_up(loan: Loan, now: datetime, rules: Rules) -> None:
         perform(loan, task.run(), at)
         ensure(loan.version > before, "a task moves the loan on", loan=loan.id, task=task.name, at=task.at)
         perform(loan, stand(loan, at, rules), at)
+        perform(loan, collecting.follow(loan, at, rules), at)
     ensure(False, "an agenda comes to an end", loan=loan.id)
 
 

@@ -64,6 +64,10 @@ class Refusal(StrEnum):
     nothing_to_retry = "nothing_to_retry"
     case_unknown = "case_unknown"
     notice_unknown = "notice_unknown"
+    disposition_unknown = "disposition_unknown"
+    outcome_missing = "outcome_missing"
+    nothing_is_owed = "nothing_is_owed"
+    promise_day_not_possible = "promise_day_not_possible"
     no_papers_wait = "no_papers_wait"
     borrower_is_needed = "borrower_is_needed"
     borrower_is_erased = "borrower_is_erased"
@@ -122,6 +126,10 @@ EXPLAINED: dict[Refusal, str] = {
     Refusal.nothing_to_retry: "No payout or refund of this loan has failed.",
     Refusal.case_unknown: "The loan has no open case with that id.",
     Refusal.notice_unknown: "The loan has no notice with that id.",
+    Refusal.disposition_unknown: "The lender's table has no such disposition.",
+    Refusal.outcome_missing: "Say how the case ended: a disposition, or an outcome in words.",
+    Refusal.nothing_is_owed: "Nothing is owed now that could be promised.",
+    Refusal.promise_day_not_possible: "A promise is for today or one of the next days; for later, restructure.",
     Refusal.no_papers_wait: "No papers wait to be released: the loan is not repaid, or they are with the borrower.",
     Refusal.borrower_is_needed: "Personal data is kept while a loan, a complaint or a refund is open: end them first.",
     Refusal.borrower_is_erased: "The borrower's personal data was destroyed: nothing of it is kept any more.",

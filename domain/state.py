@@ -142,6 +142,11 @@ class LoanState(BaseAggregate[str]):
         loan.debits_stopped = ""
         loan.links = {}
         loan.links_offered = {}
+        loan.promise = None
+        loan.broken_promises = 0
+        loan.promises = 0
+        loan.plan = None
+        loan.case_files = {}
         loan.planned = None
         loan.terms_read = None
         return loan
@@ -301,6 +306,17 @@ class LoanState(BaseAggregate[str]):
     papers_released_on: date | None
     advanced: dict[int, date]
     """Instalments that money paid before their day, by number: the day on which they were owed for that."""
+    promise: dict[str, Any] | None
+    """The open promise to pay: `promise_id`, `amount_paise`, `by`, `channel`, `received_paise`, and `arrived`, the version
+    that made it."""
+    promises: int
+    broken_promises: int
+    plan: dict[str, Any] | None
+    """How these arrears are collected: `strategy`, `arm`, `bucket`, `segment`, and the `steps` to come (`do`,
+    `at`)."""
+    case_files: dict[str, dict[str, Any]]
+    """Open cases: `kind`, `reason`, `number`, `about`, `opened_at`, `assignee`, `level` (escalations), `notes`,
+    `answer_by` (complaints)."""
     planned: tuple[int, Any] | None
     """The agenda's answer for a version: a cache, no part of the state."""
     terms_read: tuple[dict[str, Any], Terms] | None
@@ -505,6 +521,8 @@ class LoanState(BaseAggregate[str]):
         self.received_paise += amount
         if self.settlement is not None and day >= date.fromisoformat(self.settlement["on"]):
             self.settlement["received_paise"] += amount
+        if self.promise is not None:
+            self.promise["received_paise"] += amount
         self.settle(event.lines, event.value_on)
         self.ask_no_more_than_is_owed()
 
@@ -555,6 +573,7 @@ class LoanState(BaseAggregate[str]):
             due.amount = due.paid
         self.opportunities.clear()
         self.accrued_booked = self.provision_paise = 0
+        self.plan = self.promise = None
 
     def done(self, command_id: str) -> None:
         if command_id:

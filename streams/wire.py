@@ -654,11 +654,67 @@ class RetryPayout(ServicingCommand):
 class CloseCase(ServicingCommand):
     TYPE = "servicing.close-case.v1"
     case_id: Reference
-    outcome: Reference
-    note: str = ""
+    outcome: Annotated[str, Field(max_length=200)] = ""
+    """In words; the disposition's code where none are said."""
+    disposition: Annotated[str, Field(max_length=60)] = ""
+    """A code of the lender's table."""
+    note: Annotated[str, Field(max_length=2_000)] = ""
+    """No personal data: it goes into the event. `note-case` takes words that may be personal."""
 
     def command(self) -> c.Command:
-        return c.CloseCase(command_id=self.command_id, case_id=self.case_id, outcome=self.outcome, note=self.note)
+        return c.CloseCase(
+            command_id=self.command_id,
+            case_id=self.case_id,
+            outcome=self.outcome,
+            disposition=self.disposition,
+            note=self.note,
+        )
+
+
+class AssignCase(ServicingCommand):
+    TYPE = "servicing.assign-case.v1"
+    case_id: Reference
+    assignee: Annotated[str, Field(min_length=1, max_length=64)]
+    """The id of an employee or a team."""
+
+    def command(self) -> c.Command:
+        return c.AssignCase(command_id=self.command_id, case_id=self.case_id, assignee=self.assignee)
+
+
+class NoteCase(ServicingCommand):
+    TYPE = "servicing.note-case.v1"
+    case_id: Reference
+    note: Annotated[str, Field(min_length=1, max_length=4_000)]
+    """May be personal: it goes to the vault, and is gone with the borrower's data."""
+    disposition: Annotated[str, Field(max_length=60)] = ""
+
+    def secrets(self) -> tuple[Secret, ...]:
+        return (Secret(self.token(), "", {"note": self.note}),)
+
+    def token(self) -> str:
+        return f"{self.loan_id}:note:{self.command_id}"
+
+    def command(self) -> c.Command:
+        return c.NoteCase(
+            command_id=self.command_id, case_id=self.case_id, note_token=self.token(), disposition=self.disposition
+        )
+
+
+class PromiseToPay(ServicingCommand):
+    TYPE = "servicing.promise-to-pay.v1"
+    amount_paise: Paise
+    by: Day
+    channel: Literal["call", "visit", "branch", "app", "sms", "email", "other"] = "other"
+    case_id: str = ""
+
+    def command(self) -> c.Command:
+        return c.PromiseToPay(
+            command_id=self.command_id,
+            amount_paise=self.amount_paise,
+            by=self.by,
+            channel=self.channel,
+            case_id=self.case_id,
+        )
 
 
 class RaiseGrievance(ServicingCommand):
@@ -941,6 +997,9 @@ CARRIES: dict[str, tuple[type[Inbound], ...]] = {
         Refund,
         RetryPayout,
         CloseCase,
+        AssignCase,
+        NoteCase,
+        PromiseToPay,
         RaiseGrievance,
         ReleasePapers,
         EraseBorrower,

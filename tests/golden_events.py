@@ -12,6 +12,7 @@ from pathlib import Path
 
 import orjson
 
+from adapters.house import load_rules
 from domain import commands as c
 from domain.calendar import IST
 from domain.codec import encode
@@ -91,10 +92,31 @@ def other_lives() -> Iterator[Story]:
     yield a_grievance()
     yield a_mandate_that_ends()
     yield a_court_order()
+    yield a_promise_that_is_kept()
+    yield a_case_that_is_left_lying()
     yield a_settled_life()
     yield a_loan_given_back().when(on("20 Jan"))
     yield a_loan_with_papers()
     yield a_loan_that_recovers()
+
+
+def a_promise_that_is_kept() -> Story:
+    """Nothing is paid, half is promised and comes."""
+    story = a_loan_without_mandate(rules=load_rules()).when(on("10 Feb"))
+    story.when(on("10 Feb 11:00"), asked(c.PromiseToPay, "C-1", amount_paise=200_000, by=day("14 Feb"), channel="call"))
+    return story.when(on("13 Feb"), payment("2,000"))
+
+
+def a_case_that_is_left_lying() -> Story:
+    """A promise is broken; the case is given to somebody, noted, and not done in time."""
+    story = a_loan_without_mandate(rules=load_rules()).when(on("10 Feb"))
+    story.when(on("10 Feb 11:00"), asked(c.PromiseToPay, "C-1", amount_paise=200_000, by=day("12 Feb"))).when(
+        on("14 Feb")
+    )
+    case_id = story.the_loan.open_cases[-1]
+    story.when(on("14 Feb 11:00"), asked(c.AssignCase, "C-2", case_id=case_id, assignee="E-7"))
+    noted = asked(c.NoteCase, "C-3", case_id=case_id, note_token="LN-1:note:C-3", disposition="no-answer")
+    return story.when(on("14 Feb 12:00"), noted).when(on("25 Feb"))
 
 
 def a_floating_life() -> Story:

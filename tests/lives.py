@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any
@@ -12,7 +13,6 @@ from adapters.house import load_rules
 from domain import commands as c
 from domain.agenda import next_task
 from domain.calendar import IST, ist_day
-from domain.decisions.rules import Rules
 from domain.events import LoanEvent
 from domain.life import handle
 from domain.loan import Loan
@@ -50,7 +50,9 @@ BY_THE_DAY = Product.parse(
         "rate_reset": {"statement_months": 3},
     }
 )
-RULES = Rules(Products({**HOUSE.products.by_version, (BY_THE_DAY.name, BY_THE_DAY.version): BY_THE_DAY}), HOUSE.codes)
+RULES = replace(
+    HOUSE, products=Products({**HOUSE.products.by_version, (BY_THE_DAY.name, BY_THE_DAY.version): BY_THE_DAY})
+)
 """The house's products, and one of the tests' own."""
 SHIPPED = ("personal-loan", "two-wheeler-loan", "home-loan")
 PRODUCTS = (*SHIPPED, BY_THE_DAY.name)
@@ -294,6 +296,15 @@ def closes_a_case(random: Random, loan: Loan, today: date, name: str) -> c.Comma
     return c.CloseCase(command_id=name, case_id=random.choice([*loan.open_cases, "none"]), outcome="done")
 
 
+def promises(random: Random, loan: Loan, today: date, name: str) -> c.Command:
+    by = today + timedelta(days=random.randint(-1, 20))
+    return c.PromiseToPay(command_id=name, amount_paise=random.randint(0, 500_000), by=by, channel="call")
+
+
+def assigns_a_case(random: Random, loan: Loan, today: date, name: str) -> c.Command:
+    return c.AssignCase(command_id=name, case_id=random.choice([*loan.open_cases, "none"]), assignee="E-7")
+
+
 def pauses(random: Random, loan: Loan, today: date, name: str) -> c.Command:
     return c.PauseCollection(command_id=name, until=today + timedelta(days=5), reason="dispute")
 
@@ -319,6 +330,8 @@ DOINGS: tuple[tuple[int, Callable[[Random, Loan, date, str], c.Command]], ...] =
     (1, lambda random, loan, today, name: c.RaiseGrievance(command_id=name, subject="the app")),
     (2, closes_a_case),
     (1, pauses),
+    (2, promises),
+    (1, assigns_a_case),
     (2, lambda random, loan, today, name: c.QuotePreclosure(command_id=name)),
     (1, lambda random, loan, today, name: c.ReleasePapers(command_id=name)),
     (1, lambda random, loan, today, name: c.UpdateBorrower(command_id=name, vaulted=(), facts={"language": "hi"})),

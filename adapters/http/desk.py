@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, cast
 
@@ -16,6 +16,7 @@ from adapters.clocks import clock_of
 from adapters.database import open_house
 from adapters.errors import Explained
 from adapters.event_store.postgres import PostgresLog
+from adapters.failure_codes import newest
 from adapters.gateways.config import Api, load_gateways, vendor_of
 from adapters.gateways.port import Webhooks
 from adapters.house import load_rules
@@ -28,6 +29,7 @@ from adapters.settings import Settings
 from adapters.vault import Vault, master_key
 from domain.calendar import IST
 from domain.decisions.rules import Rules
+from domain.failures import FailureCodes
 from domain.loan import Loan
 from streams.clock import Clock
 from streams.topics import partition_of
@@ -58,6 +60,11 @@ class Desk:
         now = self.clock.now()
         # A stepped clock that nobody has stepped yet shows the beginning of all time.
         return now if now.year > 1900 else datetime.now(IST)
+
+    async def codes(self) -> FailureCodes:
+        """The mapping of failure codes as operators have it now."""
+        self.rules = replace(self.rules, codes=await newest(self.pool, self.rules.codes))
+        return self.rules.codes
 
     def home(self, loan_id: str) -> int:
         """The partition where a loan lives; an id that no loan can have is a loan that does not exist."""

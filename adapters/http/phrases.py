@@ -101,6 +101,18 @@ PHRASES: dict[str, Callable[[Fields], str]] = {
         f" {rupees(f['provision_paise'])} provided"
     ),
     e.StatementDue.TOPIC: lambda f: f"Statement: {f['instalments_left']} instalments left",
+    e.CollectionPlanned.TOPIC: lambda f: (
+        f"Collections in bucket {f['bucket']}: {f['strategy']} ({f['arm']}), {f['segment']}, {len(f['steps'])} steps"
+    ),
+    e.CollectionStepTaken.TOPIC: lambda f: f"Collections: {f['do'].replace('-', ' ')}, {rupees(f['overdue_paise'])}",
+    e.PromiseMade.TOPIC: lambda f: f"{rupees(f['amount_paise'])} promised by {f['by']}",
+    e.PromiseKept.TOPIC: lambda f: f"Promise kept: {rupees(f['received_paise'])} came",
+    e.PromiseBroken.TOPIC: lambda f: (
+        f"Promise broken: {rupees(f['received_paise'])} of {rupees(f['amount_paise'])} came by {f['by']}"
+    ),
+    e.CaseAssigned.TOPIC: lambda f: f"Case given to {f['assignee']}",
+    e.CaseNoted.TOPIC: lambda f: "Case noted" + (f": {f['disposition']}" if f["disposition"] else ""),
+    e.CaseEscalated.TOPIC: lambda f: f"Case not done in time ({f['kind']}): {f['to']} hears of it",
     e.CaseOpened.TOPIC: lambda f: f"Case opened: {f['kind']}",
     e.CaseClosed.TOPIC: lambda f: f"Case closed: {f['outcome']}",
     e.GrievanceRaised.TOPIC: lambda f: f"Complaint, to be answered by {f['answer_by']}",
@@ -147,6 +159,10 @@ TONES: dict[str, str] = {
     e.Settled.TOPIC: "good",
     e.PerformanceRestored.TOPIC: "good",
     e.DelinquencyChanged.TOPIC: "note",
+    e.PromiseMade.TOPIC: "note",
+    e.PromiseKept.TOPIC: "good",
+    e.PromiseBroken.TOPIC: "bad",
+    e.CaseEscalated.TOPIC: "bad",
     e.CaseOpened.TOPIC: "note",
     e.DebitOutcomeOverdue.TOPIC: "note",
 }

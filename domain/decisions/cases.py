@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from domain.decisions.rules import Rules
 from domain.events import CaseOpened
 from domain.loan import Loan
+from domain.refusals import Refusal, Refused
 
 
 def a_case(loan: Loan, kind: str, reason: str, number: int = 0, about: str = "") -> CaseOpened:
     """The loan's next case; `number` is the instalment that it is about, 0 for none."""
     return CaseOpened(case_id=f"{loan.id}:case:{loan.cases + 1}", kind=kind, reason=reason, number=number, about=about)
+
+
+def known_disposition(code: str, rules: Rules) -> None:
+    """A disposition is one of the lender's table; where there is no table, none is."""
+    known = rules.casework.dispositions
+    if code not in known:
+        raise Refused(Refusal.disposition_unknown, "/disposition", disposition=code, known=", ".join(known))

@@ -9,7 +9,7 @@ from functools import partial
 from domain import commands as c
 from domain import events as e
 from domain.calendar import add_months, ist_day
-from domain.decisions.cases import a_case
+from domain.decisions.cases import a_case, known_disposition
 from domain.decisions.rules import Rules
 from domain.decisions.standing import instruct_refund
 from domain.decisions.terms_change import rate_on
@@ -50,6 +50,10 @@ def close_case(loan: Loan, command: c.CloseCase, now: datetime, rules: Rules) ->
     once(loan, command.command_id)
     if command.case_id not in loan.open_cases:
         raise Refused(Refusal.case_unknown, "/case_id", case_id=command.case_id, open=len(loan.open_cases))
+    if command.disposition:
+        known_disposition(command.disposition, rules)
+    elif not command.outcome:
+        raise Refused(Refusal.outcome_missing, "/disposition")
     grievance = loan.grievances.get(command.case_id)
     if (
         grievance is not None
@@ -58,7 +62,11 @@ def close_case(loan: Loan, command: c.CloseCase, now: datetime, rules: Rules) ->
     ):
         yield from bureau_late(loan, command.case_id, ist_day(now))
     yield e.CaseClosed(
-        case_id=command.case_id, outcome=command.outcome, note=command.note, command_id=command.command_id
+        case_id=command.case_id,
+        outcome=command.outcome or command.disposition,
+        note=command.note,
+        command_id=command.command_id,
+        disposition=command.disposition,
     )
 
 

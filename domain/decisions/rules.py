@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from domain.failures import FailureCodes
 from domain.loan import Loan
 from domain.policies.circuit import GatewayHealth
+from domain.policies.collections import Casework, Strategies
 from domain.policies.insight import Insight
 from domain.product import Product, Products
 
@@ -20,6 +21,10 @@ class Rules:
     codes: FailureCodes
     insight: Insight = field(default_factory=Insight.empty)
     """What the whole book's outcomes say, as of the start of the day."""
+    strategies: Strategies = field(default_factory=Strategies)
+    """How arrears are treated; none = by people alone."""
+    casework: Casework = field(default_factory=Casework)
+    """Whose work a case is, and by when."""
 
     health: GatewayHealth = field(default_factory=GatewayHealth.well)
     """Which gateways are down now."""

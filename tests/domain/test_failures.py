@@ -43,7 +43,8 @@ def failed(code: str = "", message: str = "", bank_code: str = "", rail: str = "
 
 def test_every_shipped_row_says_what_can_be_done_about_its_class():
     for (table, code), row in CODES.by_table.items():
-        assert row.meaning and row.failure_class in ACTIONS, (table, code)
+        assert row.meaning, (table, code)
+        assert row.failure_class in ACTIONS, (table, code)
         assert not (row.charge_bounce and row.failure_class == "technical"), (table, code)
         assert not (row.failure_class == "hard" and row.action.startswith("retry")), (table, code)
     assert len(CODES.by_table) == 435
@@ -52,7 +53,8 @@ def test_every_shipped_row_says_what_can_be_done_about_its_class():
 def test_every_wording_names_a_code_that_its_table_has():
     tables = {table for tables in TABLES_OF_RAIL.values() for table in tables}
     for wording in CODES.wordings:
-        assert wording.table in tables and (wording.table, wording.code) in CODES.by_table, wording
+        assert wording.table in tables, wording
+        assert (wording.table, wording.code) in CODES.by_table, wording
 
 
 def test_a_switch_s_wrapper_is_read_by_the_bank_s_code_beside_it():
@@ -103,7 +105,8 @@ def test_an_operator_s_word_goes_before_the_table_and_the_newest_before_the_rest
     for rail in ("enach", "nach"):
         assert CODES.classified([word(1, "nach", "04")]).diagnose(rail, "04").failure_class == "hard"
     wallet = CODES.classified([word(1, "wallet", "W1")])
-    assert wallet.diagnose("wallet", "W1").known and not wallet.diagnose("upi", "W1").known
+    assert wallet.diagnose("wallet", "W1").known
+    assert not wallet.diagnose("upi", "W1").known
 
 
 def test_no_word_of_an_operator_makes_a_pending_debit_a_failed_one():
