@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -22,6 +22,9 @@ CASE = (
     " disposition, outcome, version"
 )
 LOOK_EVERY = 0.05
+BEFORE_ALL = datetime(1900, 1, 1, tzinfo=UTC)
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""Where a case without a time limit stands in the list."""
 FAR = "'9999-01-01T00:00:00Z'::timestamptz"
 
 
@@ -39,7 +42,7 @@ async def cases(
     overdue: bool | None = None,
 ) -> list[dict[str, Any]]:
     """Cases, those that are due first. `assignee` "" = nobody's; `after` = (due at, case id) of the last one."""
-    due, case_id = after or (datetime.min.replace(tzinfo=now.tzinfo), "")
+    due, case_id = after or (BEFORE_ALL, "")
     rows = await pool.fetch(
         f"SELECT {CASE}, coalesce(state = 'open' AND due_at < $1, false) AS overdue FROM collections.cases"
         f" WHERE (coalesce(due_at, {FAR}), case_id) > ($2, $3) AND ($5::text IS NULL OR state = $5)"
@@ -62,8 +65,10 @@ async def cases(
 
 
 def told(row: Mapping[str, Any]) -> dict[str, Any]:
-    shown = dict(row)
-    return {**shown, "instalment": shown.pop("number") or None}
+    return {
+        "instalment": row["number"] or None,
+        **{name: value for name, value in dict(row).items() if name != "number"},
+    }
 
 
 async def case(pool: asyncpg.Pool, case_id: str) -> dict[str, Any] | None:

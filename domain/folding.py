@@ -622,6 +622,8 @@ def promise_made(loan: LoanState, event: e.PromiseMade) -> None:
         "channel": event.channel,
         "received_paise": 0,
         "arrived": event.originator_version,
+        "strategy": loan.plan["strategy"] if loan.plan else "",
+        "arm": loan.plan["arm"] if loan.plan else "",
     }
     loan.done(event.command_id)
 

@@ -307,8 +307,8 @@ class LoanState(BaseAggregate[str]):
     advanced: dict[int, date]
     """Instalments that money paid before their day, by number: the day on which they were owed for that."""
     promise: dict[str, Any] | None
-    """The open promise to pay: `promise_id`, `amount_paise`, `by`, `channel`, `received_paise`, and `arrived`, the version
-    that made it."""
+    """The open promise to pay: `promise_id`, `amount_paise`, `by`, `channel`, `received_paise`, and `arrived`, the
+    version that made it, and the `strategy` and `arm` in whose course it was given."""
     promises: int
     broken_promises: int
     plan: dict[str, Any] | None

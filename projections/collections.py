@@ -41,7 +41,7 @@ CASES = Table(
     ),
     key=("partition", "case_id"),
     mode="replace",
-    indexes=("loan_id", "due_at, case_id WHERE state = 'open'", "about WHERE state = 'open' AND about <> ''"),
+    indexes=("loan_id", "state, assignee, due_at", "about WHERE state = 'open' AND about <> ''"),
 )
 PROMISES = Table(
     "promises",
@@ -143,13 +143,17 @@ class CollectionsFolding:
                 self._arm(recorded, event.strategy, event.arm, metric, 0)
             case e.PromiseMade():
                 if loan.promise is not None:
-                    self._promise(recorded, loan, loan.promise, "replaced")
-                self._promise(recorded, loan, {**vars(event), "received_paise": 0}, "open")
+                    self._promise(recorded, loan.promise, "replaced")
+                arm = loan.plan["arm"] if loan.plan else ""
+                self._promise(recorded, {**vars(event), "received_paise": 0, "arm": arm}, "open")
                 self._of_plan(recorded, loan, "promised", event.amount_paise)
             case e.PromiseKept() | e.PromiseBroken():
                 state = "kept" if isinstance(event, e.PromiseKept) else "broken"
-                self._promise(recorded, loan, {**(loan.promise or {}), "received_paise": event.received_paise}, state)
-                self._of_plan(recorded, loan, state, event.amount_paise)
+                assert loan.promise is not None  # the event is about it
+                kept = {**loan.promise, "received_paise": event.received_paise}
+                self._promise(recorded, kept, state)
+                if kept["arm"]:
+                    self._arm(recorded, kept["strategy"], kept["arm"], state, event.amount_paise)
             case e.DebitSucceeded() | e.PaymentReceived():
                 self._of_plan(recorded, loan, "recovered", event.amount_paise)
             case e.ReceiptReversed():
@@ -198,7 +202,7 @@ class CollectionsFolding:
             recorded.event.timestamp,
         )
 
-    def _promise(self, recorded: Recorded, loan: Loan, told: Mapping[str, Any], state: str) -> None:
+    def _promise(self, recorded: Recorded, told: Mapping[str, Any], state: str) -> None:
         self.promises[told["promise_id"]] = (
             recorded.partition,
             told["promise_id"],
@@ -207,7 +211,7 @@ class CollectionsFolding:
             told["received_paise"],
             as_day(told["by"]),
             told["channel"],
-            loan.plan["arm"] if loan.plan else "",
+            told["arm"],
             state,
             recorded.position,
             recorded.event.timestamp,

@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.http import (
+    cases,
     commands,
+    failure_codes,
     health,
     loans,
     models,
@@ -52,7 +54,9 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (loans, commands, portfolio, set_aside, reconciliation, webhooks, health):
+    for routes in (
+        loans, commands, portfolio, cases, failure_codes, set_aside, reconciliation, webhooks, health,
+    ):  # fmt: skip
         app.include_router(routes.router, prefix=API)
     # Where orchestrators and Prometheus look by custom, too.
     app.include_router(health.router, include_in_schema=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
@@ -473,12 +473,120 @@ class Case(Answer):
     kind: str
     reason: str
     instalment: int | None
+    about: str
+    team: str
+    state: str
+    assignee: str
+    level: int
+    notes: int
     opened_at: datetime
+    due_at: datetime | None
+    overdue: bool
+    closed_at: datetime | None
+    disposition: str
+    outcome: str
     version: int
 
 
 class CasePage(Page):
     items: list[Case]
+
+
+class CaseStep(Answer):
+    at: datetime
+    what: str
+    by: str
+    assignee: str | None = None
+    disposition: str | None = None
+    note_token: str | None = None
+    words: str | None = None
+    level: int | None = None
+    to: str | None = None
+    outcome: str | None = None
+    note: str | None = None
+
+
+class CaseHistory(Case):
+    history: list[CaseStep]
+
+
+class Promised(Answer):
+    promise_id: str
+    loan_id: str
+    amount_paise: int
+    received_paise: int
+    pay_by: date
+    channel: str
+    arm: str
+    state: str
+
+
+class PromiseList(Answer):
+    items: list[Promised]
+
+
+class Arm(Answer):
+    strategy: str
+    arm: str
+    entered: int
+    entered_paise: int
+    cured: int
+    contact: int
+    task: int
+    promised: int
+    promised_paise: int
+    kept: int
+    broken: int
+    kept_percent: str | None
+    recovered: int
+    recovered_paise: int
+    recovered_percent: str | None
+
+
+class ArmList(Answer):
+    items: list[Arm]
+
+
+class ReadCode(Answer):
+    rail: str
+    code: str
+    known: bool
+    class_: Annotated[str, Field(alias="class")]
+    action: str
+    charge_bounce: bool
+    pending: bool
+    meaning: str
+    source: str
+
+
+class FailureCodeList(Answer):
+    version: str
+    items: list[ReadCode]
+
+
+class CodeWord(Answer):
+    number: int
+    rail: str
+    code: str
+    class_: Annotated[str, Field(alias="class")]
+    action: str
+    meaning: str
+    charge_bounce: bool
+    classified_by: str
+    classified_at: datetime
+
+
+class FailureCodeHistory(ReadCode):
+    version: str
+    history: list[CodeWord]
+
+
+class Classified(Answer):
+    rail: str
+    code: str
+    number: int
+    new: bool
+    cases_closed: list[str]
 
 
 # --- Set aside -----------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.exceptions import HTTPException
 
-from adapters.http.answers import decode, encode
+from adapters import casework, failure_codes
+from adapters.http.answers import decode, encode, plain
 from adapters.http.assets import address_of, assets
 from adapters.http.desk import AtDesk, Desk
 from adapters.http.loans import around, balances_of, events_of, find_loans, listed
@@ -25,6 +26,7 @@ from adapters.notices.told import notices_of
 from adapters.reconciliation.office import STATES, STEPS
 from domain.calendar import IST, ist_day
 from domain.decisions.standing import last_day_end
+from domain.failures import family
 from domain.money import RUPEE, format_rupees, round_ratio
 from domain.views import schedule_rows
 
@@ -36,6 +38,8 @@ PARTS = ("clock", "figures", "debits", "standing", "watch", "reasons", "ticker")
 LOANS_ON_A_PAGE = 50
 EVENTS_ON_A_PAGE = 200
 NOTICES_ON_A_PAGE = 20
+CASES_ON_A_PAGE = 100
+PROMISES_ON_A_PAGE = 20
 
 
 @router.get("/")
@@ -123,6 +127,47 @@ async def reconciliation(
         "reconciliation.html", here="/reconciliation", items=shown, more=more, state=state, q=q, states=STATES,
         totals=totals, steps=STEPS,
     )  # fmt: skip
+
+
+@router.get("/collections")
+async def collections(desk: AtDesk, team: str = "", kind: str = "", assignee: str = "", overdue: str = "") -> Response:
+    """What each arm brings, who promised what, and the work list."""
+    now = await desk.now()
+    cases = await casework.cases(
+        desk.pool,
+        now=now,
+        limit=CASES_ON_A_PAGE + 1,
+        team=team or None,
+        kind=kind or None,
+        assignee={"": None, "nobody": ""}.get(assignee, assignee),
+        overdue=True if overdue else None,
+    )
+    return html(
+        "collections.html",
+        here="/collections",
+        cases=[plain(one) for one in cases[:CASES_ON_A_PAGE]],
+        more=len(cases) > CASES_ON_A_PAGE,
+        arms=await casework.arms(desk.pool),
+        promises=await casework.promises(desk.pool, limit=PROMISES_ON_A_PAGE),
+        teams=sorted({known.team for known in desk.rules.casework.kinds.values()}),
+        chosen={"team": team, "kind": kind, "assignee": assignee, "overdue": overdue},
+    )
+
+
+@router.get("/codes")
+async def codes(desk: AtDesk, rail: str = "", source: str = "", q: str = "") -> Response:
+    """What failure codes mean, and by whose word."""
+    mapping = await desk.codes()
+    shown = [
+        one
+        for one in failure_codes.listed(mapping)
+        if (not rail or family(one["rail"]) == family(rail))
+        and (not source or one["source"] == source)
+        and (not q or q.lower() in f"{one['code']} {one['meaning']}".lower())
+    ]
+    rails = list(dict.fromkeys(one["rail"] for one in failure_codes.listed(mapping)))
+    chosen = {"rail": rail, "source": source, "q": q}
+    return html("codes.html", here="/codes", codes=shown, version=mapping.version, rails=rails, chosen=chosen)
 
 
 @router.get("/static/{stamp}/{path:path}")

@@ -107,6 +107,7 @@ async def dashboard(desk: Desk) -> dict[str, Any]:
     """Everything that the overview shows, in one look."""
     now = await desk.now()
     today = ist_day(now)
+    await desk.codes()
     behind = await lag(desk.pool, desk.ends, desk.partitions)
     async with desk.pool.acquire() as connection, connection.transaction(readonly=True, isolation="repeatable_read"):
         stages = await connection.fetch(

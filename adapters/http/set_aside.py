@@ -1,4 +1,4 @@
-"""Dead letters, parked records and cases: what waits for a person."""
+"""Dead letters and parked records: what could not be applied."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from adapters.http import models
 from adapters.http.answers import Cursor, Limit, decode, json, local, page
 from adapters.http.desk import AtDesk
 from adapters.http.problems import Problem
-from domain import events as e
 
 router = APIRouter(tags=["set aside"])
 
@@ -82,44 +81,3 @@ async def retry_parked(desk: AtDesk, loan_id: str) -> Response:
     if not sent:
         raise Problem(404, "nothing-parked", f"Nothing waits for {loan_id[:64]!r}.")
     return json({"sent": sent})
-
-
-@router.get("/cases", summary="Work for people", responses=models.ok(models.CasePage), tags=["portfolio"])
-async def list_cases(
-    request: Request,
-    desk: AtDesk,
-    kind: str | None = None,
-    loan_id: str | None = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Response:
-    """Every case that was opened, by loan. Whether somebody has done it is not known yet: no command closes one."""
-    after = decode(cursor, str, int) or ["", 0]
-    rows = await desk.pool.fetch(
-        # The read model says which loans have any, so that only their events are looked at.
-        "SELECT e.loan_id, e.version, e.occurred_at, c.* FROM loan_view.loans l"
-        " JOIN events e USING (partition, loan_id)"
-        " CROSS JOIN LATERAL jsonb_to_record(convert_from(e.state, 'UTF8')::jsonb)"
-        " AS c (case_id text, kind text, reason text, number integer)"
-        " WHERE l.cases > 0 AND e.topic = $1 AND (e.loan_id, e.version) > ($2, $3)"
-        " AND ($5::text IS NULL OR c.kind = $5) AND ($6::text IS NULL OR l.loan_id = $6)"
-        " ORDER BY e.loan_id, e.version LIMIT $4",
-        e.CaseOpened.TOPIC,
-        *after,
-        limit + 1,
-        kind,
-        loan_id,
-    )
-    cases = [
-        {
-            "case_id": row["case_id"],
-            "loan_id": row["loan_id"],
-            "kind": row["kind"],
-            "reason": row["reason"],
-            "instalment": row["number"] or None,
-            "opened_at": local(row["occurred_at"]),
-            "version": row["version"],
-        }
-        for row in rows
-    ]
-    return page(request, cases, limit, lambda case: [case["loan_id"], case["version"]])

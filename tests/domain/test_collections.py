@@ -167,9 +167,8 @@ def test_a_strategy_file_that_cannot_be_used_names_its_field(tmp_path):
 
 
 def test_a_promise_is_kept_when_the_money_is_in():
-    story = unpaid().when(on("6 Feb 11:00"), promised("4,000", "10 Feb")).then(
-        a(PromiseMade, promise_id="LN-1:promise:1", amount_paise="4,000", by=day("10 Feb").isoformat(), overdue_paise=EMI)
-    )  # fmt: skip
+    made = a(PromiseMade, promise_id="LN-1:promise:1", amount_paise="4,000", by="2026-02-10", overdue_paise=EMI)
+    story = unpaid().when(on("6 Feb 11:00"), promised("4,000", "10 Feb")).then(made)
     story.when(on("8 Feb"), payment("1,500", "P-1")).then(a(PaymentReceived))
     story.when(on("9 Feb"), payment("2,500", "P-2")).then(a(PaymentReceived), a(PromiseKept, received_paise="4,000"))
 
@@ -257,6 +256,7 @@ def test_a_case_is_given_to_somebody_noted_and_closed_in_the_lender_s_words():
 
 def test_a_case_that_is_not_done_goes_up_level_by_level_and_then_no_further():
     story = a_case_to_work_on().when(on("8 Feb 11:00")).then(
+        a(CollectionStepTaken, do="reminder"),
         a(CaseEscalated, case_id="LN-1:case:1", level=1, to="team lead", due_at="8 Feb"),
     )  # fmt: skip
     assert [event.level for event in story.when(on("20 Feb")).all(CaseEscalated)] == [1]

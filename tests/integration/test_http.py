@@ -88,6 +88,10 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "/dead-letters/1": models.DeadLetter,
     "/parked": models.ParkedPage,
     "/cases": models.CasePage,
+    "/promises": models.PromiseList,
+    "/collections": models.ArmList,
+    "/failure-codes": models.FailureCodeList,
+    "/failure-codes/enach/04": models.FailureCodeHistory,
     "/healthz": models.Alive,
     "/readyz": models.Ready,
 }
@@ -424,7 +428,7 @@ class TestSetAside:
         assert (await house.http.post(f"{API}/parked/NOBODY/retry")).status_code == 404
 
     async def test_cases_say_what_a_person_should_do(self, house: House):
-        cases = await house.get(f"{API}/cases?loan_id={LATE}")
+        cases = await house.get(f"{API}/cases?state=any&loan_id={LATE}")
         assert cases["items"]
         assert {case["loan_id"] for case in cases["items"]} == {LATE}
 
