@@ -298,7 +298,8 @@ def collections(loan: Loan, rules: Rules) -> Iterator[Task]:
     if (free_from := collecting.held_until(loan, rules)) is not None:
         yield Task(free_from, "promise", lambda: collecting.broken(loan))
     if loan.plan is not None and loan.plan["steps"] and not loan.settlement and not loan.cancelling:
-        yield Task(collecting.step_at(loan, rules), "collection-step", lambda: collecting.take_step(loan))
+        at = collecting.step_at(loan, rules)
+        yield Task(at, "collection-step", lambda: collecting.take_step(loan, at, rules))
 
 
 def cases(loan: Loan, rules: Rules) -> Iterator[Task]:

@@ -245,28 +245,18 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
         ),
     ),
     e.CollectionStepTaken.TOPIC: (
-        notice(
-            "overdue-reminder",
-            "do",
-            "bucket",
-            "segment",
-            "overdue_paise",
-            "oldest_due_on",
+        Consequence(
+            NOTIFICATIONS,
+            "servicing.notice.v1",
+            both(
+                constant(template="payment-reminder"),
+                fields("bucket", "segment", "oldest_due_on", amount_paise="overdue_paise"),
+            ),
             when=lambda event: event["do"] == "reminder",
             keeps_hours=True,
         ),
-        notice(
-            "payment-link",
-            "do",
-            "bucket",
-            "segment",
-            "overdue_paise",
-            "oldest_due_on",
-            when=lambda event: event["do"] == "payment-link",
-            keeps_hours=True,
-        ),
     ),
-    e.PromiseMade.TOPIC: (notice("promise-noted", "promise_id", "amount_paise", "by"),),
+    e.PromiseMade.TOPIC: (notice("promise-reminder", "promise_id", "amount_paise", "by"),),
     e.PromiseBroken.TOPIC: (
         notice("promise-broken", "promise_id", "amount_paise", "received_paise", "by", keeps_hours=True),
     ),

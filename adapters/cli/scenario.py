@@ -145,7 +145,7 @@ def drawn(one: Scenario, came: dict[str, Any]) -> Iterator[str]:
     if came["preclosure"]:
         quote = came["preclosure"]
         yield f"to close it on {quote['on']}: {rupees(quote['total_paise'])}, valid until {quote['valid_until']}"
-    for case in came["cases"]:
+    for case in (case for case in came["cases"] if case["status"] == "open"):
         yield f"case {case['kind']}: {case['reason']}"
     for no in came["rejected"]:
         yield f"refused: step {no['step']} {no['type']} {no['field']} {no['sentence']}"

@@ -107,6 +107,9 @@ class Scenario(Strict):
     gateway: Gateway = Gateway()
     steps: list[Step] = []
     collect: bool = True
+    collections: bool = False
+    """Whether arrears are treated by the lender's strategy, and cases have their time: in most scenarios there are no
+    people to work on them."""
     until: date
     expected: dict[str, Any] | None = None
 

@@ -25,6 +25,7 @@ from domain.decisions.rules import Rules
 from domain.events import LoanEvent
 from domain.life import handle
 from domain.loan import Loan
+from domain.policies.collections import Casework, Strategies
 from domain.refusals import Refused, Repeated
 from streams.engine import TOPIC_ORDER
 from streams.envelope import Record, headers_for
@@ -79,7 +80,10 @@ class Life:
 
 
 def rules_for(scenario: Scenario, rules: Rules) -> Rules:
-    """The lender's rules; without automatic debits where the scenario says `collect: false`."""
+    """The lender's rules; without automatic debits where the scenario says `collect: false`, and with arrears and cases
+    left to people unless it says `collections: true`."""
+    if not scenario.collections:
+        rules = replace(rules, strategies=Strategies(), casework=Casework(dispositions=rules.casework.dispositions))
     if scenario.collect:
         return rules
     by_version = {

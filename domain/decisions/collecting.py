@@ -11,6 +11,7 @@ from domain import commands as c
 from domain import events as e
 from domain.calendar import at_hour, ist_day
 from domain.decisions.cases import a_case, known_disposition
+from domain.decisions.mandates import offer_link
 from domain.decisions.rules import Rules
 from domain.decisions.upkeep import live, once
 from domain.events import LoanEvent
@@ -86,8 +87,9 @@ def step_at(loan: Loan, rules: Rules) -> datetime:
     return max(at, free_from) if free_from is not None else at
 
 
-def take_step(loan: Loan) -> Iterator[LoanEvent]:
-    """The next step: a notice goes out with the event, a task is a case unless one of that kind is open."""
+def take_step(loan: Loan, at: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """The next step: a reminder goes out with the event, a link is offered for the oldest instalment that is unpaid, a
+    task is a case unless one of that kind is open."""
     assert loan.plan is not None  # the agenda asks only where there is one
     step, told = loan.plan["steps"][0], loan.plan
     yield e.CollectionStepTaken(
@@ -100,6 +102,11 @@ def take_step(loan: Loan) -> Iterator[LoanEvent]:
         oldest_due_on=loan.oldest_due_on.isoformat() if loan.oldest_due_on else "",
         planned_at=step["at"],
     )
+    if step["do"] == "payment-link":
+        number = next((due.of for due in loan.open_dues() if isinstance(due.of, int)), 0)
+        if number:
+            reason = f"{told['segment']} in bucket {told['bucket']}"
+            yield from offer_link(loan, number, reason, at, rules.product_of(loan))
     if step["do"] in TASKS and all(file["kind"] != step["do"] for file in loan.case_files.values()):
         yield a_case(
             loan,

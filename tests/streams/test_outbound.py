@@ -21,6 +21,8 @@ SILENT = {
     e.CollectionPaused, e.BorrowerStandingChanged, e.MonthClosed, e.WrittenOff, e.RefundSettled, e.RefundFailed,
     e.Reopened, e.PayoutFailed, e.MandatePreferred, e.PayoutPending, e.DebitsStopped, e.DebitsResumed,
     e.ContactHeld,
+    e.Reopened, e.PayoutFailed, e.MandatePreferred, e.DebitsStopped, e.DebitsResumed,
+    e.ContactHeld, e.CollectionPlanned, e.PromiseKept,
 }  # fmt: skip
 """Facts that ask for nothing and that nobody is told of but who reads `servicing.loan-events`. A case tells of what a
 person must look at, another event of the same decision tells the borrower."""
