@@ -360,6 +360,7 @@ NO_POSTING: dict[type[LoanEvent], str] = {
     e.LoanBooked: "nothing is owed before the money is out",
     e.PayoutInstructed: "asked for, not done",
     e.PayoutPending: "not known yet",
+    e.ContactHeld: "moves no money",
     e.CollectionPlanned: "a plan",
     e.CollectionStepTaken: "work, not money",
     e.PromiseMade: "a word; the money is posted when it comes",

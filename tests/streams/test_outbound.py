@@ -20,8 +20,6 @@ SILENT = {
     e.DebitPending, e.RetryScheduled, e.CollectionExhausted, e.DebitOutcomeOverdue, e.ChargeWaived, e.PrincipalPrepaid,
     e.CollectionPaused, e.BorrowerStandingChanged, e.MonthClosed, e.WrittenOff, e.RefundSettled, e.RefundFailed,
     e.Reopened, e.PayoutFailed, e.MandatePreferred, e.PayoutPending, e.DebitsStopped, e.DebitsResumed,
-    e.ContactHeld,
-    e.Reopened, e.PayoutFailed, e.MandatePreferred, e.DebitsStopped, e.DebitsResumed,
     e.ContactHeld, e.CollectionPlanned, e.PromiseKept,
 }  # fmt: skip
 """Facts that ask for nothing and that nobody is told of but who reads `servicing.loan-events`. A case tells of what a
