@@ -13,9 +13,11 @@ from adapters.house import load_rules
 from domain import commands as c
 from domain.agenda import next_task
 from domain.calendar import IST, ist_day
+from domain.decisions.rules import Rules
 from domain.events import LoanEvent
 from domain.life import handle
 from domain.loan import Loan
+from domain.policies.collections import Casework, Strategies
 from domain.product import Product, Products
 from domain.refusals import Refused, Repeated
 
@@ -50,10 +52,12 @@ BY_THE_DAY = Product.parse(
         "rate_reset": {"statement_months": 3},
     }
 )
-RULES = replace(
+COLLECTING = replace(
     HOUSE, products=Products({**HOUSE.products.by_version, (BY_THE_DAY.name, BY_THE_DAY.version): BY_THE_DAY})
 )
-"""The house's products, and one of the tests' own."""
+"""The house's products, and one of the tests' own; arrears are treated by the shipped strategy..."""
+RULES = replace(COLLECTING, strategies=Strategies(), casework=Casework())
+"""... or by people alone."""
 SHIPPED = ("personal-loan", "two-wheeler-loan", "home-loan")
 PRODUCTS = (*SHIPPED, BY_THE_DAY.name)
 BANKS = ("HDFC", "SBI", "ICIC")
@@ -61,30 +65,36 @@ FAILURES = {"enach": ("04", "04", "01", "78", "98"), "upi": ("U30", "U30", "Z9")
 
 
 def a_life(
-    seed: int, loan_id: str = "", *, steps: int = 60, eventful: float = 0.25, products: tuple[str, ...] = SHIPPED
+    seed: int,
+    loan_id: str = "",
+    *,
+    steps: int = 60,
+    eventful: float = 0.25,
+    products: tuple[str, ...] = SHIPPED,
+    rules: Rules = RULES,
 ) -> list[LoanEvent]:
-    """The events of one loan from its booking on, under one of these products."""
+    """The events of one loan from its booking on, under one of these products and these rules."""
     random = Random(seed)
     loan_id = loan_id or f"LN-{seed}"
     booked = datetime(2026, 1, random.randint(1, 20), 10, tzinfo=IST)
     events: list[LoanEvent] = []
-    loan = handle(None, a_booking(random, loan_id, booked, random.choice(products)), booked, RULES)
+    loan = handle(None, a_booking(random, loan_id, booked, random.choice(products)), booked, rules)
     events += loan.take_events()
     now = booked
     for step in range(steps):
-        task = next_task(loan, RULES)
+        task = next_task(loan, rules)
         answer = an_answer(random, loan, now)
         if answer is not None:
             now += timedelta(minutes=random.randint(1, 400))
             command: c.Command = answer
         elif random.random() < eventful or task is None:
             now += timedelta(hours=random.randint(1, 72))
-            command = something(random, loan, now, f"c{step}")
+            command = something(random, loan, now, f"c{step}", COLLECTORS if rules is COLLECTING else DOINGS)
         else:
             now = max(now, task.at)
             command = c.WakeUp(now=now)
         with suppress(Refused, Repeated):
-            handle(loan, command, now, RULES)
+            handle(loan, command, now, rules)
         events += loan.take_events()
     return events
 
@@ -309,7 +319,8 @@ def pauses(random: Random, loan: Loan, today: date, name: str) -> c.Command:
     return c.PauseCollection(command_id=name, until=today + timedelta(days=5), reason="dispute")
 
 
-DOINGS: tuple[tuple[int, Callable[[Random, Loan, date, str], c.Command]], ...] = (
+Doings = tuple[tuple[int, Callable[[Random, Loan, date, str], c.Command]], ...]
+DOINGS: Doings = (
     (12, pays),
     (5, prepays),
     (3, levies),
@@ -330,18 +341,18 @@ DOINGS: tuple[tuple[int, Callable[[Random, Loan, date, str], c.Command]], ...] =
     (1, lambda random, loan, today, name: c.RaiseGrievance(command_id=name, subject="the app")),
     (2, closes_a_case),
     (1, pauses),
-    (2, promises),
-    (1, assigns_a_case),
     (2, lambda random, loan, today, name: c.QuotePreclosure(command_id=name)),
     (1, lambda random, loan, today, name: c.ReleasePapers(command_id=name)),
     (1, lambda random, loan, today, name: c.UpdateBorrower(command_id=name, vaulted=(), facts={"language": "hi"})),
 )  # fmt: skip
 """What people do, and how often; much of it is refused, as in life."""
+COLLECTORS = ((12, promises), (4, assigns_a_case), *DOINGS)
+"""The same, where arrears are collected."""
 
 
-def something(random: Random, loan: Loan, now: datetime, name: str) -> c.Command:
+def something(random: Random, loan: Loan, now: datetime, name: str, doings: Doings) -> c.Command:
     """What people do."""
-    [doing] = random.choices([doing for _, doing in DOINGS], [weight for weight, _ in DOINGS])
+    [doing] = random.choices([doing for _, doing in doings], [weight for weight, _ in doings])
     return doing(random, loan, ist_day(now), name)
 
 

@@ -18,12 +18,13 @@ from domain.loan import Loan
 from domain.views import loan_summary, schedule_rows
 from projections import delinquency, loan_view
 from projections.base import Projection, Recorded, Table
+from projections.collections import ARMS, CASES, PROMISES, Collections
 from projections.dashboard import DAILY, DEBIT_OUTCOMES, DEBITS, METRICS, Dashboard
 from projections.delinquency import MOVES
 from projections.registry import ALL, BY_NAME
 from streams.read_models import Memory, definition
 from tests.examples import a_house, a_loan
-from tests.lives import PRODUCTS, RULES, a_life, the_loan
+from tests.lives import COLLECTING, PRODUCTS, RULES, a_life, the_loan
 from tests.stories import debit_failed, on
 
 
@@ -50,6 +51,25 @@ def folded(projection: Projection, log: Sequence[Recorded], cuts: Iterable[int] 
 
 def named(table: Table, row: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(table.names, row, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_collections_brought_adds_up_and_does_not_depend_on_how_the_log_is_cut(seed: int) -> None:
+    life = a_life(seed, steps=80, products=PRODUCTS[:1], rules=COLLECTING)
+    log = recorded(life)
+    memory = folded(Collections(COLLECTING), log)
+    cut = folded(Collections(COLLECTING), log, range(7, len(log), 7))
+    assert memory.rows == cut.rows
+    loan = the_loan(life)
+    cases = [named(CASES, row) for row in memory.of(CASES).values()]
+    assert sorted(case["case_id"] for case in cases if case["state"] == "open") == sorted(loan.open_cases)
+    promises = [named(PROMISES, row) for row in memory.of(PROMISES).values()]
+    assert len(promises) == loan.promises
+    assert sum(promise["state"] == "broken" for promise in promises) == loan.broken_promises
+    assert sum(promise["state"] == "open" for promise in promises) == (loan.promise is not None)
+    counts = {row[3]: row[4] for row in memory.of(ARMS).values()}
+    plans = [event for event in life if isinstance(event, e.CollectionPlanned)]
+    assert counts.get("entered", 0) == sum(plan.first for plan in plans)
 
 
 @settings(max_examples=40, deadline=None)
