@@ -42,6 +42,8 @@ class Way(StrEnum):
     """What a loan says was received (or paid out) never was: it is taken back there."""
     same = "same"
     """The line means a movement, or a settlement, that its references do not name."""
+    apart = "apart"
+    """That they are the same was a mistake: what a person put here goes back to where its references say."""
 
 
 # --- Which movement a line means -----------------------------------------------------------------------------

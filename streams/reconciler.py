@@ -197,7 +197,7 @@ async def judge_subjects(connection: Connection, touched: Touched, *, date_days:
         await connection.execute(
             "UPDATE reconciliation_items i SET resolution = (SELECT max(d.id) FROM reconciliation_resolutions d"
             " WHERE d.subject = i.subject AND d.state = i.state AND d.ours_paise = i.ours_paise"
-            " AND d.theirs_paise = i.theirs_paise) WHERE i.subject = ANY($1)"
+            " AND d.theirs_paise = i.theirs_paise AND d.way NOT IN ('same', 'apart')) WHERE i.subject = ANY($1)"
             " AND (i.resolution IS NOT NULL OR EXISTS (SELECT FROM reconciliation_resolutions d"
             " WHERE d.subject = i.subject))",
             different,
@@ -269,17 +269,18 @@ def difference(row: Mapping[str, Any]) -> r.Difference:
     return r.Difference(**{**row, "state": r.State(row["state"])})
 
 
-async def keep(connection: Connection, booking: r.Booking | None, subject: str) -> None:
-    """A message that will be sent; one that there is already is not made again."""
+async def keep(connection: Connection, booking: r.Booking | None, subject: str, *, again: bool = False) -> None:
+    """A message that will be sent; one that there is already is sent `again` only because a person says so."""
     if booking is not None:
         await connection.execute(
             "INSERT INTO reconciliation_bookings (id, subject, type, loan_id, body) VALUES ($1, $2, $3, $4, $5)"
-            " ON CONFLICT DO NOTHING",
+            " ON CONFLICT (id) DO UPDATE SET sent_at = NULL WHERE $6",
             booking.id,
             subject,
             booking.type,
             booking.loan_id,
             dict(booking.body),
+            again,
         )
 
 

@@ -149,7 +149,7 @@ def resolve(
     subject: str,
     /,
     *,
-    as_: Annotated[Literal["accept", "book", "reverse", "same"], Parameter(name="--as")],
+    as_: Annotated[Literal["accept", "book", "reverse", "same", "apart"], Parameter(name="--as")],
     note: str,
     loan: str = "",
     other: Annotated[str, Parameter(name="--with")] = "",
@@ -165,6 +165,7 @@ def resolve(
     as_
         accept: it stays, for the reason in the note. book: what came is booked on a loan. reverse: what the loan says
         never happened, and is taken back there. same: the line means a movement or settlement that it does not name.
+        apart: a line that was said to be the same as this subject is not.
     note
         Why.
     loan

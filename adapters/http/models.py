@@ -753,7 +753,7 @@ class ComparisonInFull(Comparison):
 class Resolution(Answer):
     """What a person decides."""
 
-    way: Literal["accept", "book", "reverse", "same"]
+    way: Literal["accept", "book", "reverse", "same", "apart"]
     note: str = Field(min_length=1, max_length=2000)
     by: str = Field(min_length=1, max_length=100, description="Who decides.")
     loan_id: str = Field("", max_length=64, description="Of `book`: on which loan, where the line names none.")

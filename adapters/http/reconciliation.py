@@ -18,7 +18,7 @@ from adapters.http.problems import Problem, invalid_body
 from adapters.reconciliation.csv_file import FileMapping
 from adapters.reconciliation.lines import FileRefused
 from adapters.reconciliation.mapping_file import mapping_from
-from adapters.reconciliation.office import Conflict, Format, Office, Unknown
+from adapters.reconciliation.office import HOLDS, Conflict, Format, Office, Unknown
 
 router = APIRouter(prefix="/reconciliation", tags=["reconciliation"])
 
@@ -164,11 +164,13 @@ async def show_totals(desk: AtDesk) -> Response:
 
 async def open_differences(desk: Desk) -> list[dict[str, Any]]:
     """Counts and ages for /metrics: of what is not matched only, so that it costs nothing on large books."""
+    office = await office_of(desk)
     rows = await desk.pool.fetch(
         "SELECT level, state, count(*) AS count, min(since) AS oldest,"
         " sum(abs(theirs_paise - ours_paise))::bigint AS paise FROM reconciliation_items"
-        " WHERE state <> 'matched' AND resolution IS NULL"
+        f" WHERE state <> 'matched' AND ({HOLDS.format(item='resolution')}) IS NOT true"
         " AND EXISTS (SELECT FROM reconciliation_files)"  # without any report nothing is missing in them
-        " GROUP BY 1, 2"
+        " GROUP BY 1, 2",
+        office.awaited_since,
     )
     return [dict(row) for row in rows]

@@ -266,10 +266,10 @@ class Office:
         }
 
     def said(self, row: Mapping[str, Any], advice: r.Advice) -> str:
-        if row["booked"] is None or row["state"] != "extra":
+        if row["booked"] is None:
             return advice.said
         return (
-            f"It was told to the loan as {row['booked']}. Is it not booked soon, the dead letters of"
+            f"{row['loan_id'] or 'A loan'} was told {row['booked']}. Is it not booked soon, the dead letters of"
             f" {row['loan_id'] or 'its loan'} say why. {advice.said}"
         )
 
@@ -291,7 +291,9 @@ class Office:
             row = await connection.fetchrow("SELECT * FROM reconciliation_items WHERE subject = $1", subject)
             if row is None:
                 raise Unknown(f"nothing is compared under {subject[:200]!r}: `qist reconcile list` shows what is")
-            if row["resolution"] is not None:
+            if way == r.Way.apart:
+                return await self.take_apart(connection, row, note, by)
+            if await connection.fetchval(HOLDS.format(item="$2::bigint"), self.awaited_since, row["resolution"]):
                 raise Conflict("resolved-already", "it was resolved already, and its figures have not moved since")
             advice = r.advice_of(row["level"], r.State(row["state"]))
             if advice is None:
@@ -309,22 +311,43 @@ class Office:
                     other = await self.tell_loan(connection, row, r.Way(way), note, loan_id)
                 case r.Way.accept:
                     other = ""
-            await connection.execute(
-                "INSERT INTO reconciliation_resolutions"
-                " (subject, way, note, state, ours_paise, theirs_paise, other, resolved_at, resolved_by)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                subject,
-                way,
-                note.strip()[:2000],
-                row["state"],
-                row["ours_paise"],
-                row["theirs_paise"],
-                other,
-                self.now,
-                by,
-            )
+            await self.note_down(connection, row, way, note, by, other)
             await compare(connection, touched, date_days=self.date_days)
         return {"subject": subject, "way": way, "other": other or None, "resolved_by": by}
+
+    async def note_down(
+        self, connection: Connection, row: Mapping[str, Any], way: str, note: str, by: str, other: str
+    ) -> None:
+        """For good: who, when, why, and on which figures."""
+        await connection.execute(
+            "INSERT INTO reconciliation_resolutions"
+            " (subject, way, note, state, ours_paise, theirs_paise, other, resolved_at, resolved_by)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            row["subject"],
+            way,
+            note.strip()[:2000],
+            row["state"],
+            row["ours_paise"],
+            row["theirs_paise"],
+            other,
+            self.now,
+            by,
+        )
+
+    async def take_apart(self, connection: Connection, row: Mapping[str, Any], note: str, by: str) -> dict[str, Any]:
+        """What people put here goes back to where its references say."""
+        lines = await connection.fetch(
+            "UPDATE reconciliation_lines SET told = '' WHERE told = $1 RETURNING id, source, entry", row["subject"]
+        )
+        if not lines:
+            raise Conflict(
+                "way-not-possible", "no person has said of any line that it is the same: nothing to take apart"
+            )
+        other = ", ".join(f"line:{line['source']}:{line['entry']}" for line in lines)
+        await self.note_down(connection, row, r.Way.apart, note, by, other)
+        touched = Touched(subjects={row["subject"]}, lines={line["id"] for line in lines})
+        await compare(connection, touched, date_days=self.date_days)
+        return {"subject": row["subject"], "way": r.Way.apart.value, "other": other, "resolved_by": by}
 
     async def mean_the_same(self, connection: Connection, row: Mapping[str, Any], other: str) -> str:
         """The line `row` means the movement or the settlement `other`, though it does not name it."""
@@ -368,7 +391,7 @@ class Office:
             booking = (r.success(found) if by_instruction else None) or r.surplus(found, whose)
         if booking is None:
             raise Conflict("way-not-possible", f"there is nothing here that could be resolved as {way.value}")
-        await keep(connection, booking, found.subject)
+        await keep(connection, booking, found.subject, again=True)
         return booking.loan_id
 
     # --- Totals ------------------------------------------------------------------------------------------------
@@ -442,8 +465,15 @@ STEPS = (
 )
 """The totals in their order, in words."""
 
+HOLDS = (
+    "SELECT d.way = 'accept' OR d.resolved_at > $1::timestamptz FROM reconciliation_resolutions d WHERE d.id = {item}"
+)
+"""Whether a decision holds: what was to be booked or reversed, and is not after the days of grace, was refused by the
+loan, and is open again."""
+
 SHOWN = (
-    "SELECT i.*, CASE WHEN state = 'matched' THEN 'matched' WHEN resolution IS NOT NULL THEN 'resolved'"
+    "SELECT i.*, CASE WHEN state = 'matched' THEN 'matched'"
+    f" WHEN resolution IS NOT NULL AND ({HOLDS.format(item='i.resolution')}) THEN 'resolved'"
     " WHEN state = 'missing' AND since > $1::timestamptz THEN 'awaited' ELSE state END AS shown,"
     " (SELECT min(type) FROM reconciliation_bookings b WHERE b.subject = i.subject) AS booked"
     " FROM reconciliation_items i"

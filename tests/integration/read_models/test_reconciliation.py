@@ -230,6 +230,22 @@ class TestASuccessThatNeverSettled:
         assert (item["state"], item["ours_paise"]) == ("matched", 0)
         assert [(one["way"], one["resolved_by"]) for one in item["resolutions"]] == [("reverse", "asha@finance")]
 
+    async def test_is_open_again_when_the_loan_refuses_to_take_it_back(self, world: World) -> None:
+        await world.lend("LN-1")  # whose payout cannot be taken back by a message any more: its first row is due
+        await world.settle()
+        payout = "payout:LN-1:payout:1:1"
+        await world.office.resolve(payout, "reverse", note="never sent", by="asha")
+        await world.settle()
+        assert len(world.refused) == 1
+        assert (await world.items(state="resolved"))[payout]["ours_paise"] < 0
+        world.now = on("25 Feb 12:00")
+        again = (await world.items())[payout]
+        assert "dead letters of LN-1" in again["advice"]
+        await world.office.resolve(payout, "reverse", note="the loan was mended", by="asha")
+        await world.settle()
+        assert len(world.refused) == 2
+        assert world.booked == [f"reconciliation:{payout}:reverse"] * 2
+
     async def test_a_decision_holds_only_for_the_figures_that_it_was_made_on(self, world: World) -> None:
         await world.lend("LN-1")
         await world.report([debit_line("LN-1", paise=MONEY_IN - 500)])
@@ -349,6 +365,12 @@ class TestASettlement:
         await world.settle()
         with pytest.raises(Conflict, match="there is no 'settlement:razor:SETL9'"):
             await world.office.resolve("line:hdfc:T1", "same", other="settlement:razor:SETL9", note="-", by="asha")
+        await world.office.resolve("line:hdfc:T1", "same", other="settlement:razor:SETL1", note="sum", by="asha")
+        await world.office.resolve("settlement:razor:SETL1", "apart", note="a mistake", by="asha")
+        items = await world.items()
+        assert (items["line:hdfc:T1"]["state"], items["settlement:razor:SETL1"]["state"]) == ("extra", "missing")
+        with pytest.raises(Conflict, match="nothing to take apart"):
+            await world.office.resolve("settlement:razor:SETL1", "apart", note="again", by="asha")
         await world.office.resolve("line:hdfc:T1", "same", other="settlement:razor:SETL1", note="sum", by="asha")
         await world.settle()
         assert {item["kind"] for item in (await world.items()).values()} == {"payout"}
