@@ -83,6 +83,7 @@ async def verify(
         if loan_id is not None and findings.events == 0:
             findings.add(f"loan {loan_id}", "has no events")
         await check_trial_balance(connection, findings, loan_id)
+        await check_reconciliation(connection, findings, loan_id)
     return findings
 
 
@@ -101,6 +102,30 @@ async def check_trial_balance(connection: Connection, findings: Findings, loan_i
             findings.trial_balance_paise = total
         if total:
             findings.add(table, f"debits and credits differ by {total} paise")
+
+
+NAMED_AT_MOST = 100
+
+
+async def check_reconciliation(connection: Connection, findings: Findings, loan_id: str | None) -> None:
+    """Every comparison holds what both sides hold: movements that have been compared, and lines of reports."""
+    differing = await connection.fetch(
+        "WITH ours AS (SELECT m.subject, sum(m.paise) FILTER (WHERE m.what = 'moved') AS paise"
+        " FROM reconciliation.movements m JOIN reconciliation.positions p USING (partition)"
+        " WHERE $1::text IS NULL OR m.loan_id = $1 GROUP BY m.subject HAVING bool_and(m.position <= p.published)),"
+        " theirs AS (SELECT subject, sum(paise) AS paise FROM reconciliation_lines GROUP BY subject)"
+        " SELECT subject, o.paise AS ours, i.ours_paise AS held FROM ours o LEFT JOIN reconciliation_items i"
+        " USING (subject) WHERE o.paise IS NOT NULL AND i.ours_paise IS DISTINCT FROM o.paise"
+        " UNION ALL SELECT subject, t.paise, i.theirs_paise FROM theirs t LEFT JOIN reconciliation_items i"
+        " USING (subject) WHERE ($1::text IS NULL OR i.loan_id = $1) AND i.theirs_paise IS DISTINCT FROM t.paise"
+        " ORDER BY 1 LIMIT $2",
+        loan_id,
+        NAMED_AT_MOST,
+    )
+    for row in differing:
+        findings.add(
+            f"reconciliation {row['subject']}", f"compares {row['held']} paise where its side has {row['ours']}"
+        )
 
 
 class PartitionAudit:

@@ -509,6 +509,20 @@ async def test_both_sides_may_arrive_at_the_same_moment(world: World) -> None:
     assert world.booked == []
 
 
+async def test_an_audit_names_a_comparison_that_is_not_what_its_sides_hold(world: World) -> None:
+    await world.lend("LN-1")
+    await world.report([debit_line("LN-1"), debit_line("LN-2")])
+    await world.settle()
+    assert (await verify(world.pool, RULES)).differences == []
+    await world.pool.execute("UPDATE reconciliation_items SET ours_paise = 1 WHERE subject = 'debit:LN-1:1:1'")
+    await world.pool.execute("UPDATE reconciliation_items SET theirs_paise = 2 WHERE subject = 'line:razor:E-LN-2'")
+    found = (await verify(world.pool, RULES)).differences
+    assert [(one.where, one.what) for one in found] == [
+        ("reconciliation debit:LN-1:1:1", f"compares 1 paise where its side has {MONEY_IN}"),
+        ("reconciliation line:razor:E-LN-2", f"compares 2 paise where its side has {MONEY_IN}"),
+    ]
+
+
 async def test_comparing_everything_anew_changes_nothing(world: World) -> None:
     for n in range(3):
         await world.lend(f"LN-{n}")
