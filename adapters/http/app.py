@@ -17,6 +17,7 @@ from adapters.http import (
     loans,
     models,
     pages,
+    pay,
     portfolio,
     problems,
     reconciliation,
@@ -61,6 +62,7 @@ def create_app() -> FastAPI:
     # Where orchestrators and Prometheus look by custom, too.
     app.include_router(health.router, include_in_schema=False)
     app.include_router(pages.router, include_in_schema=False)
+    app.include_router(pay.router, include_in_schema=False)
     problems.install(app)
     app.add_middleware(Guarded)
     app.add_middleware(health.Timed)

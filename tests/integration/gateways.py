@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
+import httpx
 import orjson
 import uvicorn
 from fastapi import FastAPI
@@ -27,6 +28,7 @@ from adapters.gateways.simulators.api import ApiSimulator
 from adapters.gateways.simulators.bank import BankSimulator
 from adapters.gateways.simulators.banyan import BanyanFace
 from adapters.gateways.simulators.kestrel import KestrelFace
+from adapters.http import pay
 from adapters.http.problems import install
 from adapters.http.webhooks import router
 from adapters.settings import Settings
@@ -120,6 +122,7 @@ class Office:
     topics: Topics
     sim: ApiSimulator | BankSimulator | None = None
     crashes: int = 0
+    url: str = ""
     vault: Vault = field(default_factory=lambda: Vault(b"k" * 32))
 
     def desk(self, crash_at: Callable[[str], None] = lambda point: None) -> Desk:
@@ -163,6 +166,11 @@ class Office:
                 living.cancel()
                 with suppress(asyncio.CancelledError):
                     await living
+
+    async def answer_of(self, path: str) -> httpx.Response:
+        """What the server that takes webhooks says."""
+        async with httpx.AsyncClient(base_url=self.url) as client:
+            return await client.get(path)
 
     async def rows(self, what: str = "true") -> list[asyncpg.Record]:
         return await self.pool.fetch(f"SELECT * FROM gateway_calls WHERE {what} ORDER BY instruction_id")
@@ -215,7 +223,7 @@ async def api_office(vendor: str, dsn: str, seed: int, mischief: Any, **more: An
     try:
         async with simulator as sim, webhook_server(port, settings, pool, vendor) as _:
             config = Api(adapter=vendor, url=sim.url, key="key-1", timeout_seconds=0.2, **{**QUICK, **more})  # pyright: ignore[reportArgumentType]
-            yield Office(vendor, config, settings, pool, Topics(), sim)
+            yield Office(vendor, config, settings, pool, Topics(), sim, url=f"http://127.0.0.1:{port}")
     finally:
         await pool.close()
 
@@ -247,6 +255,7 @@ async def webhook_server(port: int, settings: Settings, pool: asyncpg.Pool, vend
     """The API's own route, in a server of its own."""
     app = FastAPI()
     app.include_router(router)
+    app.include_router(pay.router)
     install(app)
     config = Api(adapter=vendor, url="http://unused", key="k")  # pyright: ignore[reportArgumentType]
     app.state.desk = SimpleNamespace(settings=settings, pool=pool, vendors={vendor: vendor_of(config)}, partitions=4)

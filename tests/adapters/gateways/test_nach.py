@@ -113,7 +113,7 @@ def successes(content: bytes) -> set[tuple[int, int]]:
     return {(item.number, item.amount_paise) for item in reading.file.items if item.status == "1"}
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.integers(0, 5 * (WIDTH + 1) - 2), st.integers(0, 255))
 def test_no_changed_byte_makes_a_success_or_changes_its_amount(at: int, put: int) -> None:
     content = bytearray(written(RESPONSE).encode())

@@ -98,7 +98,7 @@ ANSWERS = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(ANSWERS, st.floats(0, 200)), max_size=25))
 def test_whatever_a_gateway_says_in_whatever_order_money_is_told_once_and_taken_back_only_after_it(
     said: list[tuple[Answer, float]],
