@@ -28,7 +28,7 @@ from domain.events import (
     PromiseMade,
     ReceiptReversed,
 )
-from domain.policies.collections import Arrears, Strategy
+from domain.policies.collections import Arrears
 from domain.refusals import Refusal
 from tests.examples import EMI, a_loan, a_loan_without_mandate
 from tests.stories import Story, a, asked, day, debit_failed, given, on, payment, rupees, taken_back
@@ -159,8 +159,8 @@ def test_a_strategy_file_that_cannot_be_used_names_its_field(tmp_path):
             load_strategies(tmp_path)
     file.write_text(start + arm.format(100, "call"))
     strategies, _ = load_strategies(tmp_path)
-    assert [strategies.of(product).name for product in ("personal-loan", "home-loan")] == ["own", "standard"]
-    assert isinstance(strategies.known[0], Strategy)
+    found = [strategies.of(product) for product in ("personal-loan", "home-loan")]
+    assert [strategy.name for strategy in found if strategy is not None] == ["own", "standard"]
 
 
 # --- Promises ------------------------------------------------------------------------------------------------

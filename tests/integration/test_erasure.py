@@ -68,6 +68,11 @@ class Erasing(House):
             requested_by="desk", requested_at=self.clock.at.isoformat(), reason="asked for",
         )  # fmt: skip
 
+    def ask(self, loan_id: str, kind: str, command_id: str, **body: Any) -> None:
+        at = self.clock.at.isoformat()
+        told = {"command_id": command_id, "requested_at": at, **body}
+        self.tell(loan_id, "servicing.commands", f"servicing.{kind}.v1", **told)
+
     def rename(self, loan_id: str) -> None:
         self.tell(
             loan_id, "servicing.commands", "servicing.update-borrower.v1", command_id=f"U-{loan_id}",
@@ -190,6 +195,24 @@ async def test_nothing_personal_is_left_anywhere(house: Erasing) -> None:
     [letter] = await house.pool.fetch("SELECT reason, detail, value FROM dead_letters")
     assert (letter["detail"], letter["value"]) == ("erased with its borrower", None)
     assert [r["key"] for r in again.on("servicing.borrower-loans")] == [b"B-1", b"B-1"]
+
+
+async def test_the_words_of_notes_on_cases_are_in_the_vault_alone_and_go_with_the_borrower(house: Erasing) -> None:
+    await house.live("LN-1")
+    case = {"case_id": "LN-1:case:1", "requested_by": "E-7"}
+    house.ask("LN-1", "raise-grievance", "C-1", subject="two debits")
+    house.ask("LN-1", "note-case", "C-2", note=f"{PERSONAL[0]} called", **case)
+    house.ask("LN-1", "close-case", "C-3", outcome="answered", **case)
+    await house.turn()
+    assert [(await house.result(known))[0] for known in ("C-1", "C-2", "C-3")] == ["done"] * 3
+    assert await rows_with(house.pool, PERSONAL[0]) == []
+    token = "LN-1:note:C-2"
+    assert await house.log.open_secrets([token]) == {token: {"note": f"{PERSONAL[0]} called"}}
+    await house.close("LN-1")
+    house.erase("LN-1")
+    await house.turn()
+    assert (await house.result())[0] == "done"
+    assert await house.log.open_secrets([token]) == {}
 
 
 async def test_other_borrowers_are_left_alone(house: Erasing) -> None:
