@@ -460,6 +460,8 @@ class Dashboard(Answer):
     buckets: list[BucketShare]
     classifications: list[ClassShare]
     failure_codes: list[FailureCode]
+    collections: list[Arm]
+    """What each arm of each strategy brought so far."""
     banks: list[Bank]
     days: list[Day]
     set_aside: SetAside

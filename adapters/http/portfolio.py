@@ -11,6 +11,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from adapters import casework
 from adapters.http import models
 from adapters.http.answers import Cursor, Limit, decode, json, local, page, plain
 from adapters.http.desk import AtDesk, Desk
@@ -136,6 +137,7 @@ async def dashboard(desk: Desk) -> dict[str, Any]:
             today - timedelta(days=DAYS_SHOWN),
         )
         days = await days_of(connection, today)
+        arms = await casework.arms(connection)
         ageing = await connection.fetch("SELECT * FROM delinquency.ageing($1)", last_day_end(now))
         parked = await connection.fetchval("SELECT count(*) FROM parked")
         letters = await connection.fetchval("SELECT count(*) FROM dead_letters WHERE retried_at IS NULL")
@@ -176,6 +178,7 @@ async def dashboard(desk: Desk) -> dict[str, Any]:
             }
             for row in banks
         ],
+        "collections": arms,
         "days": days,
         "set_aside": {"parked": parked, "dead_letters": letters},
         "lag": behind.told(),
