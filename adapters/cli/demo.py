@@ -79,7 +79,7 @@ async def live(settings: Settings, loans: int, months: int, seed: int, seconds: 
     from adapters.simulator.population import add_months, outages, population
     from adapters.simulator.summary import projections_caught_up, summarise
     from adapters.simulator.world import World
-    from adapters.system import system
+    from adapters.system import ROLES, system
     from domain.calendar import day_start
 
     if settings.database_url is not None:
@@ -87,7 +87,8 @@ async def live(settings: Settings, loans: int, months: int, seed: int, seconds: 
     start, until = day_start(START), day_start(add_months(START, months))
     world = World(seed, population(seed, loans, START, months), outages(seed, START, months), until)
     world.add_garbage(start + timedelta(days=40), GARBAGE)
-    async with system(settings) as qist:
+    # Its world is its gateway: a real one would answer the same debits a second time.
+    async with system(settings, roles=ROLES) as qist:
         for note in qist.notes:
             print(f"note: {note}", file=sys.stderr)
         if settings.database_url is None:
