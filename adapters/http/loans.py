@@ -132,7 +132,11 @@ def around(loan: Loan, now: Any, rules: Rules) -> dict[str, Any]:
     return {
         **loan_summary(loan, now, rules),
         "closing": loan.closing or None,
-        "mandate": mandate_of(loan),
+        "mandate": mandate_of(loan.mandate) if loan.mandate else None,
+        "mandates": [mandate_of(mandate) for mandate in loan.mandates],
+        "mandate_requested": loan.mandate_request or None,
+        "debits_stopped": loan.debits_stopped or None,
+        "payment_links": [{"link_id": known, **link} for known, link in loan.links.items()],
         "disbursed_paise": loan.disbursed_paise,
         "schedule_version": loan.schedule_version,
         "next_debit_at": min(chances, default=None),
@@ -146,11 +150,9 @@ def around(loan: Loan, now: Any, rules: Rules) -> dict[str, Any]:
     }
 
 
-def mandate_of(loan: Loan) -> dict[str, Any] | None:
-    """The mandate, without what leads to the borrower's account."""
-    if not loan.mandate:
-        return None
-    return {name: loan.mandate.get(name) or None for name in SHOWN_OF_MANDATE}
+def mandate_of(mandate: dict[str, Any]) -> dict[str, Any]:
+    """A mandate, without what leads to the borrower's account."""
+    return {name: mandate.get(name) or None for name in SHOWN_OF_MANDATE}
 
 
 @router.get("/{loan_id}/schedule", summary="Its schedule", responses=models.ok(models.Schedule, tagged=True))

@@ -97,6 +97,13 @@ class Mandate(Answer):
     gateway: str | None
 
 
+class PaymentLink(Answer):
+    link_id: str
+    number: int
+    amount_paise: int
+    expires_on: date
+
+
 class InFlight(Answer):
     instruction_id: str
     instalment: int
@@ -139,6 +146,14 @@ class Loan(Answer):
     closed_on: date | None
     closing: str | None
     mandate: Mandate | None
+    """The one in use."""
+    mandates: list[Mandate]
+    """All of them, in order of preference."""
+    mandate_requested: str | None
+    """The request that waits for an answer."""
+    debits_stopped: str | None
+    """Why no debit is allowed, if none is."""
+    payment_links: list[PaymentLink]
     disbursed_paise: int
     schedule_version: int
     next_debit_at: datetime | None
