@@ -22,13 +22,32 @@ from adapters.kafka import client_options, cluster_identity, new_producer
 from adapters.settings import Settings
 from adapters.simulator.world import Sending, World
 from streams.envelope import headers_for
-from streams.topics import COMMANDS, DEBIT_INSTRUCTIONS, LOAN_EVENTS, PAYOUT_INSTRUCTIONS
+from streams.topics import (
+    COMMANDS,
+    DEBIT_INSTRUCTIONS,
+    LOAN_EVENTS,
+    MANDATE_INSTRUCTIONS,
+    PAYMENT_LINKS,
+    PAYOUT_INSTRUCTIONS,
+)
 
 STEP = timedelta(hours=1)
 """Moments within an hour are dealt with together, each at its own business time."""
-HEARD = (PAYOUT_INSTRUCTIONS.name, DEBIT_INSTRUCTIONS.name, LOAN_EVENTS.name)
-INSTRUCTING = ("loan.payout-instructed.v1", "loan.refund-instructed.v1", "loan.debit-attempted.v1")
-"""Events that an instruction follows from."""
+HEARD = (
+    PAYOUT_INSTRUCTIONS.name,
+    DEBIT_INSTRUCTIONS.name,
+    MANDATE_INSTRUCTIONS.name,
+    PAYMENT_LINKS.name,
+    LOAN_EVENTS.name,
+)
+INSTRUCTING = {
+    "loan.payout-instructed.v1": "instruction_id",
+    "loan.refund-instructed.v1": "instruction_id",
+    "loan.debit-attempted.v1": "instruction_id",
+    "loan.mandate-requested.v1": "request_id",
+    "loan.payment-link-offered.v1": "link_id",
+}
+"""Events that an instruction follows from, and what they call its id."""
 TELLING = (*INSTRUCTING, "loan.preclosure-quoted.v1")
 IMPATIENT_SECONDS = 60
 """Qist deals with a moment in well under a second; after this long it is stuck, and the demo says so."""
@@ -210,7 +229,7 @@ class Driver:
                         continue
                 body = orjson.loads(record.value or b"{}")
                 if kind in INSTRUCTING:
-                    self._asked.add(body["instruction_id"])
+                    self._asked.add(body[INSTRUCTING[kind]])
                     continue
                 if part.topic != LOAN_EVENTS.name:
                     self._told.add(body["instruction_id"])

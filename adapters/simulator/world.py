@@ -157,7 +157,7 @@ class World:
         }
         self._send(at, "servicing.commands", person.loan_id, f"servicing.{name}.v1", command_id, body)
 
-    def _pay(self, at: datetime, person: Borrower, paise: int, intent: str, about: str) -> None:
+    def _pay(self, at: datetime, person: Borrower, paise: int, intent: str, about: str, method: str = "upi") -> None:
         if at >= self._until:
             return
         reference = f"UPI-{person.loan_id}-{about}"
@@ -165,7 +165,7 @@ class World:
             "loan_id": person.loan_id,
             "payment_reference": reference,
             "amount_paise": paise,
-            "method": "upi",
+            "method": method,
             "value_on": at.astimezone(IST).date().isoformat(),
             "at": at.isoformat(),
             "intent": intent,
@@ -181,6 +181,10 @@ class World:
                 self._pay_out(body)
             case "servicing.debit-instruction.v1":
                 self._debit(body)
+            case "servicing.mandate-request.v1":
+                self._sign(body)
+            case "servicing.payment-link.v1":
+                self._follow_link(body)
             case "loan.preclosure-quoted.v1":
                 self._accept_quote(body)
             case _:
@@ -227,7 +231,7 @@ class World:
         at = presented + timedelta(hours=ANSWER_HOURS[body["rail"]])
         if at >= self._until:
             return
-        code = self._failure(person, instruction, presented, int(body["attempt"]))
+        code = self._failure(person, body, presented)
         dice = self._dice("amount", instruction)
         if not code and dice.random() < 0.01:
             paise = paise // 2  # a partial debit
@@ -258,20 +262,52 @@ class World:
             kind = "gateway.debit.reversed.v1"
             self._send(back, topic, loan_id, kind, f"reversed:{instruction}", reversed_answer, paid=-paise)
 
-    def _failure(self, person: Borrower, instruction: str, at: datetime, attempt: int) -> str:
-        """The code of the failure, or nothing when the money comes."""
+    def _failure(self, person: Borrower, body: Mapping[str, Any], at: datetime) -> str:
+        """The code of the failure, or nothing when the money comes. An account that is gone is that of the mandate
+        which came with the loan."""
+        instruction, rail, attempt = body["instruction_id"], body["rail"], int(body["attempt"])
         gone = add_months(person.disburse_on, person.event_month)
-        if person.habit == "leaves" and not person.cancels_mandate and at.date() >= gone:
-            return HARD_CODE[person.rail]
+        first_account = body["mandate_id"] == f"M-{person.loan_id}"
+        if person.habit == "leaves" and not person.cancels_mandate and first_account and at.date() >= gone:
+            return HARD_CODE[rail]
         dice = self._dice("debit", instruction)
         for outage in self._outages:
             if outage.bank == person.bank and outage.begins <= at < outage.ends and dice.random() < outage.fails:
-                return TECHNICAL_CODE[person.rail]
+                return TECHNICAL_CODE[rail]
         likely = FUNDS[person.habit]
         day = at.astimezone(IST).day
         if attempt > 1 and (day == person.salary_day or dice.random() < 0.4):
             likely = max(likely, 0.85) if person.habit != "late" else 0.3
-        return "" if dice.random() < likely else SOFT_CODE[person.rail]
+        return "" if dice.random() < likely else SOFT_CODE[rail]
+
+    def _sign(self, body: Mapping[str, Any]) -> None:
+        """Half of those who are asked for a mandate sign one, on an account that works, within a week."""
+        request, loan_id = body["instruction_id"], body["loan_id"]
+        dice = self._dice("sign", request)
+        if not self._first_time(request) or dice.random() < 0.5:
+            return
+        at = datetime.fromisoformat(body["instructed_at"]) + timedelta(hours=dice.randrange(12, 168))
+        if at >= self._until:
+            return
+        mandate = {
+            "mandate_id": f"M-{request}",
+            "rail": body["rail"] or dice.choice(("enach", "upi")),
+            "max_amount_paise": body["max_amount_paise"] * 2,
+            "valid_until": body["valid_until"],
+            "bank": self._people[loan_id].bank,
+        }
+        answer = {"loan_id": loan_id, "mandate_id": mandate["mandate_id"], "mandate": mandate}
+        kind = "gateway.mandate.active.v1"
+        self._send(at, "gateway.mandate-outcomes", loan_id, kind, f"active:{request}", answer)
+
+    def _follow_link(self, body: Mapping[str, Any]) -> None:
+        """Two in five of those who get a link pay by it, within two days."""
+        link = body["link_id"]
+        dice = self._dice("link", link)
+        if not self._first_time(f"link:{link}") or dice.random() < 0.6:
+            return
+        at = datetime.fromisoformat(body["offered_at"]) + timedelta(hours=dice.randrange(1, 48))
+        self._pay(at, self._people[body["loan_id"]], body["amount_paise"], "dues", f"link-{link}", method="link")
 
     def _accept_quote(self, body: Mapping[str, Any]) -> None:
         """The borrower pays the quote on the same day."""
