@@ -44,14 +44,22 @@ from streams.engine import Batch, Engine
 from streams.inbox import KafkaInbox
 from streams.projector import Projector
 from streams.publisher import Producer, Publisher
-from streams.topics import CASES, DEBIT_INSTRUCTIONS, INBOUND, MANDATE_INSTRUCTIONS, NOTIFICATIONS, PAYOUT_INSTRUCTIONS
+from streams.topics import (
+    CASES,
+    DEBIT_INSTRUCTIONS,
+    INBOUND,
+    MANDATE_INSTRUCTIONS,
+    NOTIFICATIONS,
+    PAYMENT_LINKS,
+    PAYOUT_INSTRUCTIONS,
+)
 from tests.integration.world import PARTITIONS, home_of, records_of
 from tests.scenario_files import RULES, scenarios
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 TOLD = {
-    "instructions": (PAYOUT_INSTRUCTIONS.name, DEBIT_INSTRUCTIONS.name, MANDATE_INSTRUCTIONS.name),
+    "instructions": (PAYOUT_INSTRUCTIONS.name, DEBIT_INSTRUCTIONS.name, MANDATE_INSTRUCTIONS.name, PAYMENT_LINKS.name),
     "notifications": (NOTIFICATIONS.name,),
     "cases": (CASES.name,),
 }
@@ -176,11 +184,19 @@ async def a_house(dsn: str, bootstrap: str, folder: Path, rules: Any, begins_at:
 
 
 @pytest.mark.parametrize("new_broker", ["tansu"], indirect=True)
-@pytest.mark.parametrize("collect", [True, False], ids=["collected", "not collected"])
+@pytest.mark.parametrize(
+    ("collect", "collections"),
+    [(True, False), (False, False), (False, True)],
+    ids=["collected", "not collected", "by strategy"],
+)
 async def test_the_same_life_by_kafka_and_postgres(
-    new_broker: Broker, database: str, tmp_path: Path, collect: bool
+    new_broker: Broker, database: str, tmp_path: Path, collect: bool, collections: bool
 ) -> None:
-    told = {name: scenario for name, scenario in scenarios() if scenario.collect is collect}
+    told = {
+        name: scenario
+        for name, scenario in scenarios()
+        if (scenario.collect, scenario.collections) == (collect, collections)
+    }
     assert told
     lives = {name: live(scenario, RULES) for name, scenario in told.items()}
     rules = rules_for(next(iter(told.values())), RULES)
