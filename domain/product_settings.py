@@ -330,14 +330,6 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "29",
     ),
     _S(
-        "debits.bounce_risk_percent",
-        "bounce_risk_percent",
-        whole(1, 100, "percent"),
-        60,
-        "From which likelihood of a bounce the borrower is told of it some days before the due day; 100 = never.",
-        "29",
-    ),
-    _S(
         "debits.outcome_within_hours",
         "outcome_within_hours",
         _hours,

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from random import uniform
 
 import structlog
@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError
 from domain import commands as c
 from domain import snapshot
 from domain.agenda import next_task
+from domain.calendar import ist_day
 from domain.chain import GENESIS, link
 from domain.codec import encode
 from domain.decisions.rules import Rules
@@ -33,7 +34,7 @@ from domain.refusals import Refusal, Refused, Repeated
 from streams.clock import Clock
 from streams.envelope import Record
 from streams.inbox import KafkaInbox
-from streams.ports import Claim, Codes, DeadLetter, FencedOff, Held, Log, LogUnreachable, Part, Result
+from streams.ports import Claim, Codes, DeadLetter, FencedOff, Held, Insights, Log, LogUnreachable, Part, Result
 from streams.publisher import Publisher
 from streams.topics import INBOUND, partition_of
 from streams.wire import Message, Secret, correlation_of, understand
@@ -103,6 +104,7 @@ class Engine:
         publisher: Publisher,
         clock: Clock,
         rules: Rules,
+        insights: Insights | None = None,
         partition_count: int,
         cluster_id: str,
         owner: str,
@@ -120,6 +122,7 @@ class Engine:
         self._publisher = publisher
         self._clock = clock
         self._rules = rules
+        self._insights = insights
         self._partition_count = partition_count
         self._cluster_id = cluster_id
         self._owner = owner
@@ -196,6 +199,7 @@ class Engine:
         records = await self._inbox.poll(self._wait_ms)
         await self._clock.refresh()  # after the records: none is decided at a moment before it came
         now = self._clock.now()
+        await self._look_at_the_book(ist_day(now))
         wakeups = await self._due(now)
         if not records and not wakeups:
             if self._agenda_stale:
@@ -214,6 +218,11 @@ class Engine:
         await self._commit(batch)
         self._on_batch(batch, time.perf_counter() - started)
         await self._note_progress(batch)
+
+    async def _look_at_the_book(self, today: date) -> None:
+        """Once a business day: what the days before it say of banks, rails and gateways."""
+        if self._insights is not None and self._rules.insight.as_of != today:
+            self._rules = replace(self._rules, insight=await self._insights.as_of(today))
 
     # --- whose partitions ------------------------------------------------------------------------------------
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from domain.failures import FailureCodes
 from domain.loan import Loan
+from domain.policies.insight import Insight
 from streams.envelope import Record
 from streams.wire import Secret
 
@@ -122,6 +123,14 @@ class Part:
 
     def is_empty(self) -> bool:
         return not (self.events or self.offsets or self.agenda or self.dead_letters or self.parked)
+
+
+class Insights(Protocol):
+    """What the whole book's outcomes say."""
+
+    async def as_of(self, day: date) -> Insight:
+        """Of whole days before this one; `LogUnreachable` when the database does not answer."""
+        ...
 
 
 class Log(Protocol):

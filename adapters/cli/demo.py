@@ -75,9 +75,9 @@ def seconds_of(text: str | None) -> float | None:
 async def live(settings: Settings, loans: int, months: int, seed: int, seconds: float | None, as_json: bool) -> int:
     import asyncpg
 
-    from adapters.simulator.driver import Driver
+    from adapters.simulator.driver import Driver, projections_caught_up
     from adapters.simulator.population import add_months, outages, population
-    from adapters.simulator.summary import projections_caught_up, summarise
+    from adapters.simulator.summary import summarise
     from adapters.simulator.world import World
     from adapters.system import ROLES, system
     from domain.calendar import day_start

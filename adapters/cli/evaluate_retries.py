@@ -105,6 +105,10 @@ def drawn(answer: dict[str, Any]) -> str:
             rupees(told["net_paise"]),
         )
         lines.append("".join(f"{cell!s:>{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True)))
+    if answer["calibration"]:
+        told = answer["calibration"]
+        lines.append(f"bounces foreseen with a Brier score of {told['brier']}; the mean rate alone has"
+                     f" {told['brier_of_the_mean']}")  # fmt: skip
     closed = answer["gap_closed"]
     lines.append(f"gap closed between fixed and oracle: {percent(closed['recovered'])} in recovered money,"
                  f" {percent(closed['net'])} in net")  # fmt: skip

@@ -139,9 +139,17 @@ def share(part: float, whole: float) -> float | None:
 def evaluate(population: Population) -> dict[str, Any]:
     """Every strategy on the same population, and how much of the gap to the oracle is closed."""
     lived: dict[str, Figures] = {}
+    foreseen: list[tuple[float, bool]] = []
     for name, make in STRATEGIES.items():
         world = World(population)
-        lived[name], _ = live(population, make(population, world), world)
+        strategy = make(population, world)
+        lived[name], _ = live(population, strategy, world)
+        if isinstance(strategy, Adaptive):
+            foreseen = [
+                (said, cycle.tried[0][1] == SOFT)
+                for cycle, said in strategy.foreseen
+                if cycle.tried[0][1] in (SUCCESS, SOFT)
+            ]
     recoverable = lived["oracle"].recovered_paise
     answers = {name: told(figures, population, recoverable) for name, figures in lived.items()}
     return {
@@ -153,6 +161,37 @@ def evaluate(population: Population) -> dict[str, Any]:
             "recovered": gap(answers, "recovered_paise"),
             "net": gap(answers, "net_paise"),
         },
+        "calibration": calibration(foreseen),
+    }
+
+
+BANDS = 10
+
+
+def calibration(foreseen: Sequence[tuple[float, bool]]) -> dict[str, Any] | None:
+    """What was said of first presentations (the likelihood of a bounce) beside what happened: Brier score, that of one
+    who always says the mean, and a reliability table. Presentations that never reached the account are left out."""
+    if not foreseen:
+        return None
+    rate = fmean(bounced for _, bounced in foreseen)
+    bands: dict[int, list[tuple[float, bool]]] = {}
+    for said, bounced in foreseen:
+        bands.setdefault(min(BANDS - 1, int(said * BANDS)), []).append((said, bounced))
+    return {
+        "presented": len(foreseen),
+        "bounced_share": round(rate, 4),
+        "brier": round(fmean((said - bounced) ** 2 for said, bounced in foreseen), 4),
+        "brier_of_the_mean": round(rate * (1 - rate), 4),
+        "reliability": [
+            {
+                "from": band / BANDS,
+                "to": (band + 1) / BANDS,
+                "count": len(told),
+                "said": round(fmean(said for said, _ in told), 4),
+                "happened": round(fmean(bounced for _, bounced in told), 4),
+            }
+            for band, told in sorted(bands.items())
+        ],
     }
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, time
 from typing import Protocol
 
 from adapters.evaluation.population import Population, Rail
 from adapters.evaluation.world import Hour, World, day_of, hour_of, instant
+from domain.calendar import IST
 from domain.failures import HARD, SUCCESS
 from domain.parts import Answered
 from domain.policies.insight import DAYS, Insight, Way
 from domain.policies.likelihood import Borrower
 from domain.policies.timing import Stakes
-from domain.policies.weighing import WAIT, Question, weigh
+from domain.policies.weighing import WAIT, Question, foresee, weigh
 
 EVERY_DAYS = 3
 DAILY_ATTEMPTS = 25
@@ -125,9 +126,18 @@ class Adaptive(Silent):
         self._dead = [False] * len(population.accounts)
         self._book = Book()
         self.costs = population.costs
+        self.foreseen: list[tuple[Cycle, float]] = []
+        """Each instalment presented, with the likelihood of a bounce as it was seen before."""
 
     def presents(self, cycle: Cycle) -> bool:
-        return not self._dead[cycle.index]
+        """Not on a mandate that failed for good. Before it is presented, what is foreseen of it is noted."""
+        if self._dead[cycle.index]:
+            return False
+        account = self.accounts[cycle.index]
+        borrower = Borrower(account.segment, account.salary_day or 0)
+        at = datetime.combine(date.fromordinal(cycle.due), time(self.rails[account.rail].hours[0]), IST)
+        self.foreseen.append((cycle, foresee(borrower, self._answers[cycle.index], at).bounces))
+        return True
 
     def hears(self, cycle: Cycle) -> None:
         at, outcome = cycle.tried[-1]

@@ -19,6 +19,7 @@ from adapters.event_store.postgres import PostgresLog
 from adapters.failure_codes import KeptCodes
 from adapters.gateway_health import FollowedHealth
 from adapters.house import load_rules
+from adapters.insights import DashboardInsights
 from adapters.kafka import another_cluster, client_options, cluster_identity, new_producer
 from adapters.readiness import announce_ready
 from adapters.settings import Settings
@@ -67,6 +68,7 @@ async def serve(
         clock=clock_of(settings, pool),
         rules=load_rules(),
         codes=KeptCodes(pool),
+        insights=DashboardInsights(pool),
         partition_count=settings.partitions,
         cluster_id=cluster,
         health=lambda: gateways.health,

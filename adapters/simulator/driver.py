@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from adapters.kafka import client_options, cluster_identity, new_producer
 from adapters.settings import Settings
 from adapters.simulator.world import Sending, World
+from domain.calendar import ist_day
 from streams.envelope import headers_for
 from streams.topics import (
     COMMANDS,
@@ -108,6 +109,8 @@ class Driver:
             await self._listen_from_now_on()
             await self._set_clock(self.now)
             while (moment := await self._next_moment()) is not None:
+                if ist_day(moment) != ist_day(self.now):  # a day's decisions look at all of the days before
+                    await projections_caught_up(self._database)
                 self.now = moment
                 await self._set_clock(moment)
                 await self._deal_with(moment)
@@ -235,3 +238,19 @@ class Driver:
                     self._told.add(body["instruction_id"])
                 self._world.hear(kind, body)
         return heard
+
+
+async def projections_caught_up(database: asyncpg.Connection, seconds: float = 120) -> None:
+    """Wait until every read model stands where the log does."""
+    async with asyncio.timeout(seconds):
+        while True:
+            behind = await database.fetchval(
+                "SELECT count(*) FROM partitions p"
+                " LEFT JOIN ledger.positions l USING (partition) LEFT JOIN dashboard.positions d USING (partition)"
+                " LEFT JOIN loan_view.positions v USING (partition) LEFT JOIN delinquency.positions q USING (partition)"
+                " WHERE p.position > 0 AND least(coalesce(l.position, 0), coalesce(d.position, 0),"
+                " coalesce(v.position, 0), coalesce(q.position, 0)) < p.position"
+            )
+            if behind == 0:
+                return
+            await asyncio.sleep(0.05)

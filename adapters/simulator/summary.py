@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,22 +13,6 @@ from projections.ledger import BANK, PRINCIPAL
 from streams.topics import COMMANDS
 
 SHOWN_DIFFERENCES = 20
-
-
-async def projections_caught_up(database: asyncpg.Connection, seconds: float = 120) -> None:
-    """Wait until every read model stands where the log does."""
-    async with asyncio.timeout(seconds):
-        while True:
-            behind = await database.fetchval(
-                "SELECT count(*) FROM partitions p"
-                " LEFT JOIN ledger.positions l USING (partition) LEFT JOIN dashboard.positions d USING (partition)"
-                " LEFT JOIN loan_view.positions v USING (partition) LEFT JOIN delinquency.positions q USING (partition)"
-                " WHERE p.position > 0 AND least(coalesce(l.position, 0), coalesce(d.position, 0),"
-                " coalesce(v.position, 0), coalesce(q.position, 0)) < p.position"
-            )
-            if behind == 0:
-                return
-            await asyncio.sleep(0.05)
 
 
 async def told_itself(database: asyncpg.Connection, driver: Driver) -> int:

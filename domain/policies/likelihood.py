@@ -27,9 +27,9 @@ MODEL = "habits-1"
 """Names the model in the events of its decisions; another table or another form is another name."""
 
 SLOTS_A_DAY = 3
-NOISE = 0.06
+NOISE = 0.04
 """Share of debits that go against a habit that is right."""
-FORGET = 0.9
+FORGET = 0.85
 """Weight of what a debit says, for each month that it is old: paydays change."""
 HORIZON_DAYS = 64
 """Futures look so far ahead of an instalment's due day."""
@@ -222,6 +222,18 @@ def believe(borrower: Borrower, past: Iterable[Seen], now: int) -> Belief:
     irregular = [exp(a - top) for a in irregular]
     whole = sum(monthly) + sum(irregular)
     return Belief(tuple(a / whole for a in monthly), tuple(a / whole for a in irregular))
+
+
+def funded(belief: Belief, before: Seen | None, slot: int) -> float:
+    """That the money is there in a slot, whatever else that month brings; `before` is the last debit."""
+    day, third = divmod(slot, SLOTS_A_DAY)
+    monthly = [here for since in _days_since(day) for here in _present(since, third)]
+    asked = Seen(slot, 0, funded=True)
+    whole = sum(weight * (NOISE + (1 - 2 * NOISE) * here) for weight, here in zip(belief.monthly, monthly, strict=True))
+    return whole + sum(
+        weight * exp(_says_irregular(habit, asked, before))
+        for weight, habit in zip(belief.irregular, IRREGULAR, strict=True)
+    )
 
 
 # --- futures -----------------------------------------------------------------------------------------------------

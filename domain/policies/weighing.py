@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from math import exp
 from typing import NamedTuple
 
-from domain.calendar import IST
+from domain.calendar import IST, ist_day
 from domain.failures import SOFT, SUCCESS, TECHNICAL
 from domain.parts import Answered
 from domain.policies.insight import Insight
@@ -19,13 +19,14 @@ from domain.policies.likelihood import (
     Futures,
     Seen,
     believe,
+    funded,
     futures_of,
     slot_of,
     without,
 )
 from domain.policies.timing import Chance, Choice, Stakes, choose
 
-WAIT = 0.02
+WAIT = 0.03
 """A day's wait is worth avoiding for this share of the amount: money that comes late may not come, and the borrower's
 days past due run."""
 
@@ -70,8 +71,9 @@ class Weighed(NamedTuple):
 def weigh(question: Question, insight: Insight) -> Weighed:
     """The model's answer: a pure function of the account's debits and of yesterday's counts."""
     belief, futures = expect(question.borrower, question.answers, question.number, question.due_day)
-    through = gets_through(question, insight)
-    chances = list(map(Chance, question.moments, through))
+    moments = list({slot_of(at): at for at in question.moments}.values())  # of a slot the last: money comes by then
+    through = gets_through(question, moments, insight)
+    chances = list(map(Chance, moments, through))
     gap = -(-question.gap_hours * SLOTS_A_DAY // 24)
     chosen = choose(futures, question.due_day, chances, question.tries, question.stakes, gap)
     return Weighed(chosen.moments, chosen.others, belief, through[0] if through else 0.0)
@@ -89,7 +91,44 @@ def expect(borrower: Borrower, answers: Sequence[Answered], number: int, due_day
     return belief, futures
 
 
-def gets_through(question: Question, insight: Insight) -> list[float]:
+class Risk(NamedTuple):
+    """How likely the next presentation bounces for want of funds, and why: codes, the weightiest first."""
+
+    bounces: float
+    reasons: tuple[str, ...]
+
+
+def foresee(borrower: Borrower, answers: Sequence[Answered], due_at: datetime) -> Risk:
+    """Before an instalment is presented: the same model, looking at the due day. Nothing about a person enters but
+    what `Borrower` holds."""
+    told = [Seen(slot_of(at), of, outcome == SUCCESS) for at, of, outcome in answers if outcome in (SUCCESS, SOFT)]
+    belief = believe(borrower, told, slot_of(due_at))
+    bounces = 1 - funded(belief, told[-1] if told else None, slot_of(due_at))
+    return Risk(bounces, tuple(_reasons(borrower, belief, told, due_at)))
+
+
+def _reasons(borrower: Borrower, belief: Belief, told: Sequence[Seen], due_at: datetime) -> Iterator[str]:
+    """In the words of `docs/recovery.md`: what speaks for a bounce."""
+    first = {seen.cycle: seen for seen in reversed(told)}
+    recent = list(first.values())[:RECENT]
+    if recent and not recent[0].funded:
+        yield "last-instalment-bounced"
+    if sum(not seen.funded for seen in recent) * 2 > len(recent):
+        yield "most-instalments-bounced"
+    payday, _ = belief.payday()
+    if percent(belief.regular) >= percent(0.5) and payday > ist_day(due_at).day:
+        yield "payday-after-due-day"
+    if percent(belief.regular) < percent(0.5):
+        yield "income-at-no-certain-time"
+    if not told:
+        yield "no-history"
+
+
+RECENT = 3
+"""Instalments that count as recent."""
+
+
+def gets_through(question: Question, moments: Sequence[datetime], insight: Insight) -> list[float]:
     """That a debit at each moment reaches the account at all: outages pass; the last failure and yesterday's counts
     tell of them."""
     told: list[tuple[float, datetime]] = []
@@ -99,8 +138,7 @@ def gets_through(question: Question, insight: Insight) -> list[float]:
         rate = insight.of(bank=question.bank, rail=question.rail, recent=True).technical_rate(USUAL)
         told.append((rate - USUAL, datetime.combine(insight.as_of, time(), IST)))
     return [
-        1 - min(0.95, USUAL + max((down * _fades(since, at) for down, since in told), default=0.0))
-        for at in question.moments
+        1 - min(0.95, USUAL + max((down * _fades(since, at) for down, since in told), default=0.0)) for at in moments
     ]
 
 

@@ -73,7 +73,6 @@ OTHER: dict[str, tuple[Any, str, Any]] = {
     "debits.retry_at": (["09:30"], "retry_at", (time(9, 30),)),
     "debits.attempt_paise": (700, "attempt_paise", 700),
     "debits.explore_percent": (0, "explore_percent", 0),
-    "debits.bounce_risk_percent": (75, "bounce_risk_percent", 75),
     "debits.outcome_within_hours": (48, "outcome_within_hours", 48),
     "debits.window_days": (12, "window_days", 12),
     "debits.notice_hours": ({"upi": 48}, "notice_hours", {"upi": 48, "card": 24, "enach": 24}),

@@ -14,7 +14,7 @@ from domain.policies.insight import Insight, Tally, Way
 from domain.policies.likelihood import Borrower, Seen, believe, futures_of, likelihood, slot_on
 from domain.policies.retry import Failed, GiveUp, RetryAt, Tried, next_attempt
 from domain.policies.timing import Chance, Stakes, choose
-from domain.policies.weighing import Question, weigh
+from domain.policies.weighing import Question, foresee, weigh
 from tests.examples import a_house, a_loan, by_the_calendar
 from tests.stories import debit_failed, debit_succeeded, given, on
 
@@ -213,3 +213,21 @@ def test_the_same_question_has_the_same_answer() -> None:
         stakes=Stakes(500_000, 500, 25_000, 0.02),
     )
     assert weigh(question, Insight()) == weigh(question, Insight())
+
+
+# --- ahead -------------------------------------------------------------------------------------------------------
+
+
+def test_a_bounce_is_foreseen_where_the_last_ones_bounced_and_the_reasons_are_named() -> None:
+    due = at("06-05 07:00")
+    bounced, paid = (foresee(Borrower("salaried", 7), months_of(5, outcome), due) for outcome in (SOFT, SUCCESS))
+    assert bounced.bounces > 0.7 > 0.3 > paid.bounces
+    assert bounced.reasons[:2] == ("last-instalment-bounced", "most-instalments-bounced")
+    assert "payday-after-due-day" in bounced.reasons
+    assert not {"last-instalment-bounced", "most-instalments-bounced"} & set(paid.reasons)
+    assert "no-history" in foresee(Borrower("gig"), [], due).reasons
+
+
+def test_a_debit_that_never_reached_the_account_foretells_nothing() -> None:
+    due = at("06-05 07:00")
+    assert foresee(Borrower("gig"), months_of(5, TECHNICAL), due) == foresee(Borrower("gig"), [], due)

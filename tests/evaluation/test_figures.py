@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from adapters.evaluation.figures import evaluate, summary
+from adapters.evaluation.figures import calibration, evaluate, summary
 from adapters.evaluation.generator import KINDS, generate
 from adapters.evaluation.population import Population
 from tests.evaluation.small import RUPEES, account, at, population
@@ -94,3 +94,18 @@ def test_a_mean_over_several_populations_has_an_interval():
             "high": pytest.approx(0.8484, abs=1e-3),
         }
     }
+
+
+def test_calibration_sets_what_was_said_beside_what_happened():
+    told = calibration([(0.9, True), (0.9, True), (0.95, False), (0.1, False)])
+    assert told["bounced_share"] == 0.5
+    assert told["brier"] == pytest.approx((0.01 + 0.01 + 0.9025 + 0.01) / 4, abs=1e-3)
+    assert told["brier_of_the_mean"] == 0.25
+    assert [(row["count"], row["happened"]) for row in told["reliability"]] == [(1, 0.0), (3, 0.6667)]
+    assert calibration([]) is None
+
+
+def test_bounces_are_foreseen_better_than_by_their_mean_rate():
+    made = generate("mixed", 1002, 60, date(2026, 1, 1), date(2026, 12, 31))
+    told = evaluate(Population.model_validate(made))["calibration"]
+    assert told["brier"] < 0.7 * told["brier_of_the_mean"]

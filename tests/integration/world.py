@@ -31,7 +31,7 @@ from adapters.kafka_admin import create_topics
 from adapters.processes import ChildProcess
 from adapters.readiness import VARIABLE, Ear
 from adapters.settings import Settings
-from adapters.simulator.summary import projections_caught_up
+from adapters.simulator.driver import projections_caught_up
 from domain import snapshot
 from domain.agenda import next_task
 from domain.codec import decode
