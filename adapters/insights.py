@@ -21,6 +21,8 @@ class DashboardInsights:
         self._pool = pool
 
     async def as_of(self, day: date) -> Insight:
+        if day.toordinal() <= DAYS:
+            return Insight(day)  # a stepped clock that has not been set
         try:
             rows = await self._pool.fetch(
                 "SELECT day, bank, rail, gateway, hour, outcome, failure_class, sum(count)::bigint AS count"

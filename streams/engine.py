@@ -199,7 +199,6 @@ class Engine:
         records = await self._inbox.poll(self._wait_ms)
         await self._clock.refresh()  # after the records: none is decided at a moment before it came
         now = self._clock.now()
-        await self._look_at_the_book(ist_day(now))
         wakeups = await self._due(now)
         if not records and not wakeups:
             if self._agenda_stale:
@@ -209,6 +208,7 @@ class Engine:
         if (health := self._health()) is not self._rules.health:
             self._rules = replace(self._rules, health=health)
         await self._read_codes()
+        await self._look_at_the_book(ist_day(now))
         started = time.perf_counter()
         batch = Batch(now, records, wakeups)
         await self._decide(batch)
