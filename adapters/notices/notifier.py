@@ -43,6 +43,7 @@ PART: Final = 200
 SEND_SECONDS: Final = 60
 """A port that takes longer for them has failed: well within the lease."""
 AWAY_SECONDS: Final = 1.0
+LINGER_SECONDS: Final = 0.5
 LOOK_BEHIND_SECONDS: Final = 30.0
 
 
@@ -104,6 +105,8 @@ class Notifier:
                 records = records or await self.inbox.poll(self.wait_ms)
                 await self.turn(records)
                 records = ()
+                if self.stepped:  # nobody waits: larger batches leave the machine to the simulation
+                    await self.sleep(LINGER_SECONDS)
             except (*DATABASE_AWAY, asyncpg.PostgresConnectionError) as error:
                 log.warning("the database is away", error=repr(error))
                 await self.sleep(AWAY_SECONDS)
