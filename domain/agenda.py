@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from operator import attrgetter
 
 from domain.calendar import add_months, at_hour, day_end, day_start, ist_day, shift_for_holidays
@@ -18,12 +18,14 @@ from domain.decisions.hindsight import recast
 from domain.decisions.month_end import close_month
 from domain.decisions.rules import Rules
 from domain.decisions.standing import delinquency, instruct_refund
-from domain.events import LoanEvent, PerformanceRestored
+from domain.events import InstalmentAnnounced, LoanEvent, PerformanceRestored
 from domain.law.closing import papers_due_by
 from domain.law.debits import notice_hours, outside_peak
 from domain.loan import Loan
 from domain.parts import Row
 from domain.product import Product
+
+REMIND_AT = time(10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +99,30 @@ def instalments(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:
         return
     yield from tranches_not_out(loan, row, rules)
     yield Task(day_start(row.due_on), "instalment", lambda: fall_due(loan, row))
-    hours = product.notice_hours.get(loan.mandate.get("rail", ""), 0)
-    if (
-        hours
-        and may_debit(loan, product)
-        and loan.mandate.get("status") == "active"
-        and row.number not in loan.notified
-    ):
+    told_of_debit = product.notice_hours.get(loan.mandate.get("rail", ""), 0)
+    debited = may_debit(loan, product) and loan.mandate.get("status") == "active"
+    if loan.excess_paise >= row.total:
+        return
+    if debited and told_of_debit:
+        if row.number in loan.notified:
+            return
         due_at = debit_at(loan, row.due_on, product)
         eve = at_hour(row.due_on - timedelta(days=1), product.debit_at)  # a debit that a holiday moves is told by then
-        at = max(min(due_at - timedelta(hours=hours), eve), day_start(loan.disbursed_on or row.due_on))
-        if at < day_start(row.due_on) and loan.excess_paise < row.total:
+        at = max(min(due_at - timedelta(hours=told_of_debit), eve), day_start(loan.disbursed_on or row.due_on))
+        if at < day_start(row.due_on):
             attempt = loan.attempts.get(row.number, 0) + 1
             yield Task(at, "notice", lambda: notify_debit(loan, row, due_at, attempt))
+    elif product.remind_days and row.number > loan.announced and not (loan.settlement or loan.cancelling):
+        at = max(at_hour(row.due_on - timedelta(days=product.remind_days), REMIND_AT), loan.known_at)
+        if at < day_start(row.due_on):
+            yield Task(at, "reminder", lambda: announce(loan, row))
+
+
+def announce(loan: Loan, row: Row) -> Iterator[LoanEvent]:
+    """Remind the borrower of an instalment to come."""
+    yield InstalmentAnnounced(
+        number=row.number, amount_paise=row.total - loan.excess_paise, due_on=row.due_on.isoformat()
+    )
 
 
 def agreed_changes(loan: Loan, rules: Rules) -> Iterator[Task]:

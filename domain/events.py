@@ -331,6 +331,16 @@ class DebitNotified(LoanEvent):
     rail: str
 
 
+@stored_as("loan.instalment-announced.v1")
+class InstalmentAnnounced(LoanEvent):
+    """An instalment comes of whose debit nobody is told, or that is not debited: the borrower is reminded."""
+
+    number: int
+    amount_paise: int
+    """What is not covered yet by money held for the borrower."""
+    due_on: str
+
+
 @stored_as("loan.instalment-due.v1")
 class InstalmentDue(LoanEvent):
     """An instalment's day came: its interest and fees are owed from now on."""

@@ -187,6 +187,10 @@ def borrower_changed(loan: LoanState, event: e.BorrowerChanged) -> None:
     loan.done(event.command_id)
 
 
+def announced(loan: LoanState, event: e.InstalmentAnnounced) -> None:
+    loan.announced = event.number
+
+
 def notified(loan: LoanState, event: e.DebitNotified) -> None:
     loan.notified[event.number] = event.attempt
     loan.notified_at[event.number] = event.timestamp
@@ -715,6 +719,7 @@ EVOLVE: dict[type[LoanEvent], Callable[[LoanState, Any], None]] = {
     e.DebitsResumed: debits_resumed,
     e.BorrowerChanged: borrower_changed,
     e.DebitNotified: notified,
+    e.InstalmentAnnounced: announced,
     e.InstalmentDue: instalment_due,
     e.ExcessApplied: excess_applied,
     e.DebitAttempted: attempted,

@@ -61,6 +61,7 @@ class Product:
     outcome_within_hours: int
     window_days: int
     notice_hours: Mapping[str, int]
+    remind_days: int
     mandate_check: bool
     mandate_ready_days: int
     mandate_expiry_days: tuple[int, ...]

@@ -354,6 +354,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "29",
     ),
     _S(
+        "debits.remind_days",
+        "remind_days",
+        whole(0, 30, "days"),
+        0,
+        "Days ahead at which a borrower whom no debit is told of is reminded of an instalment; 0: not at all.",
+        "30",
+    ),
+    _S(
         "mandates.check",
         "mandate_check",
         flag(),

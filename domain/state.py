@@ -89,6 +89,7 @@ class LoanState(BaseAggregate[str]):
         loan.answered_debits = []
         loan.notified = {}
         loan.notified_at = {}
+        loan.announced = 0
         loan.bounced = set()
         loan.paused_until = None
         loan.classification = "standard"
@@ -230,6 +231,8 @@ class LoanState(BaseAggregate[str]):
     """What came of the last debits (`ANSWERS_KEPT`), the newest last: what the policy of retries learns from."""
     notified: dict[int, int]
     """Instalment -> the attempt that the borrower was told of last..."""
+    announced: int
+    """The last instalment that the borrower was reminded of before its day."""
     notified_at: dict[int, datetime]
     """... when..."""
     notified_rail: dict[int, str]

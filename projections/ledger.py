@@ -381,6 +381,8 @@ NO_POSTING: dict[type[LoanEvent], str] = {
     e.DebitsResumed: "moves no money",
     e.BorrowerChanged: "moves no money",
     e.DebitNotified: "moves no money",
+    e.InstalmentAnnounced: "moves no money",
+    e.ContactHeld: "moves no money",
     e.DebitAttempted: "asked for, not done",
     e.DebitFailed: "brought nothing; its charge is an event of its own",
     e.DebitPending: "not decided yet",

@@ -88,6 +88,7 @@ def other_lives() -> Iterator[Story]:
     yield a_loan().when(on("10 Jan"), payment("500")).when(on("11 Jan"), asked(c.RefundExcess, reason="asked for"))
     yield a_loan().when(on("12 Jan"), asked(c.TellBorrowerStanding, npa=True, because="LN-9"))
     yield a_loan().when(on("12 Jan"), asked(c.HoldContact, reason="bereavement", until=day("31 Jan"), note="a death"))
+    yield a_loan_without_mandate(product="two-wheeler-loan").when(on("2 Feb 10:00"))
     yield a_floating_life()
     yield a_grievance()
     yield a_mandate_that_ends()

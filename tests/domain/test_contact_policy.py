@@ -26,7 +26,7 @@ from domain.policies.contact import (
     decide,
 )
 from domain.refusals import Refusal
-from tests.examples import a_loan
+from tests.examples import a_loan, a_loan_without_mandate
 from tests.stories import a, day, on
 from tests.stories import asked as asked_of
 
@@ -178,3 +178,18 @@ def test_a_hold_is_on_record_and_another_one_ends_it() -> None:
 def test_a_hold_that_is_over_before_it_begins_is_refused() -> None:
     story = a_loan().when(on("12 Jan"), asked_of(c.HoldContact, "C-1", reason="calamity", until=day("2 Jan")))
     story.refused(Refusal.effective_date_not_ahead)
+
+
+# --- Before an instalment ------------------------------------------------------------------------------------
+
+
+def test_a_borrower_who_is_not_debited_is_reminded_some_days_ahead_once() -> None:
+    story = a_loan_without_mandate(product="two-wheeler-loan").when(on("2 Feb 09:59")).then()
+    story.when(on("2 Feb 10:00")).then(a(e.InstalmentAnnounced, number=1, due_on="5 Feb"))
+    assert [one.number for one in story.when(on("4 Feb 23:00")).all(e.InstalmentAnnounced)] == [1]
+
+
+def test_a_borrower_who_is_told_of_the_debit_needs_no_reminder() -> None:
+    story = a_loan(product="two-wheeler-loan").when(on("5 Feb 06:00"))
+    assert story.all(e.InstalmentAnnounced) == []
+    assert [told.number for told in story.all(e.DebitNotified)] == [1]

@@ -75,6 +75,7 @@ OTHER: dict[str, tuple[Any, str, Any]] = {
     "debits.explore_percent": (0, "explore_percent", 0),
     "debits.outcome_within_hours": (48, "outcome_within_hours", 48),
     "debits.window_days": (12, "window_days", 12),
+    "debits.remind_days": (5, "remind_days", 5),
     "debits.notice_hours": ({"upi": 48}, "notice_hours", {"upi": 48, "card": 24, "enach": 24}),
     "mandates.check": (False, "mandate_check", False),
     "mandates.ready_days": (3, "mandate_ready_days", 3),
