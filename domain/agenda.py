@@ -14,6 +14,7 @@ from domain.calendar import add_months, at_hour, day_end, day_start, ist_day, sh
 from domain.decisions import changes, collecting, cooling_off, duties, mandates, penal, settlement
 from domain.decisions.debits import amount_to_ask, attempt_debit, fall_due, notify_debit, outcome_overdue, row_of
 from domain.decisions.disbursal import instruct_payout, tranche_not_out, without_tranche
+from domain.decisions.foresight import in_doubt, look_ahead
 from domain.decisions.hindsight import recast
 from domain.decisions.month_end import close_month
 from domain.decisions.rules import Rules
@@ -103,6 +104,11 @@ def instalments(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:
     debited = may_debit(loan, product) and loan.mandate.get("status") == "active"
     if loan.excess_paise >= row.total:
         return
+    if debited and product.bounce_risk_percent and row.number > loan.foreseen and in_doubt(loan, row):
+        at = max(at_hour(row.due_on - timedelta(days=product.bounce_risk_days), REMIND_AT), loan.known_at)
+        if at < day_start(row.due_on):
+            due_at = debit_at(loan, row.due_on, product)
+            yield Task(at, "look-ahead", lambda: look_ahead(loan, row, due_at, product))
     if debited and told_of_debit:
         if row.number in loan.notified:
             return

@@ -341,6 +341,22 @@ class InstalmentAnnounced(LoanEvent):
     due_on: str
 
 
+@stored_as("loan.bounce-foreseen.v1")
+class BounceForeseen(LoanEvent):
+    """After a bounce, the next instalment was looked at ahead of its day."""
+
+    number: int
+    due_on: str
+    amount_paise: int
+    likelihood_percent: int
+    """That its first debit finds no funds."""
+    reasons: list[str]
+    """Codes, the weightiest first (`domain/policies/weighing.py`)."""
+    model: str
+    nudged: bool
+    """Whether the borrower is told: the likelihood reaches the product's threshold."""
+
+
 @stored_as("loan.instalment-due.v1")
 class InstalmentDue(LoanEvent):
     """An instalment's day came: its interest and fees are owed from now on."""

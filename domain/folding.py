@@ -191,6 +191,10 @@ def announced(loan: LoanState, event: e.InstalmentAnnounced) -> None:
     loan.announced = event.number
 
 
+def foreseen(loan: LoanState, event: e.BounceForeseen) -> None:
+    loan.foreseen = event.number
+
+
 def notified(loan: LoanState, event: e.DebitNotified) -> None:
     loan.notified[event.number] = event.attempt
     loan.notified_at[event.number] = event.timestamp
@@ -720,6 +724,7 @@ EVOLVE: dict[type[LoanEvent], Callable[[LoanState, Any], None]] = {
     e.BorrowerChanged: borrower_changed,
     e.DebitNotified: notified,
     e.InstalmentAnnounced: announced,
+    e.BounceForeseen: foreseen,
     e.InstalmentDue: instalment_due,
     e.ExcessApplied: excess_applied,
     e.DebitAttempted: attempted,

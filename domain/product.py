@@ -58,6 +58,8 @@ class Product:
     retry_at: tuple[time, ...]
     attempt_paise: int
     explore_percent: int
+    bounce_risk_percent: int
+    bounce_risk_days: int
     outcome_within_hours: int
     window_days: int
     notice_hours: Mapping[str, int]

@@ -330,6 +330,22 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "29",
     ),
     _S(
+        "debits.bounce_risk_percent",
+        "bounce_risk_percent",
+        whole(0, 100, "percent"),
+        50,
+        "From which likelihood of a bounce, foreseen after an earlier one, the borrower is told ahead; 0: never look.",
+        "29",
+    ),
+    _S(
+        "debits.bounce_risk_days",
+        "bounce_risk_days",
+        whole(1, 30, "days"),
+        5,
+        "Days before the due day at which the next debit is looked at ahead.",
+        "29",
+    ),
+    _S(
         "debits.outcome_within_hours",
         "outcome_within_hours",
         _hours,

@@ -10,7 +10,7 @@ import orjson
 from domain.loan import Loan
 from domain.parts import Answered, Change, Due, InFlight, Levied, Opportunity, Receipt, Row, Tranche, as_day
 
-SCHEMA = 14
+SCHEMA = 15
 """Raise it whenever a field of `Loan` is added, renamed or means something else; a test compares the fields."""
 
 PLAIN = (
@@ -25,6 +25,7 @@ PLAIN = (
     "open_cases", "grievances", "compensated", "rail_attempts", "mandate_request", "mandate_requests", "debits_stopped",
     "links", "payout_rails", "pending_payouts", "promise", "promises", "broken_promises", "plan", "case_files",
     "announced",
+    "foreseen",
 )  # fmt: skip
 DAYS = (
     "disbursed_on", "accrual_from", "paused_until", "oldest_due_on", "closed_on", "sanctioned_on",

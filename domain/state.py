@@ -90,6 +90,7 @@ class LoanState(BaseAggregate[str]):
         loan.notified = {}
         loan.notified_at = {}
         loan.announced = 0
+        loan.foreseen = 0
         loan.bounced = set()
         loan.paused_until = None
         loan.classification = "standard"
@@ -233,6 +234,8 @@ class LoanState(BaseAggregate[str]):
     """Instalment -> the attempt that the borrower was told of last..."""
     announced: int
     """The last instalment that the borrower was reminded of before its day."""
+    foreseen: int
+    """The last instalment whose debit was looked at ahead of its day."""
     notified_at: dict[int, datetime]
     """... when..."""
     notified_rail: dict[int, str]

@@ -10,6 +10,7 @@ from domain import events as e
 from domain.calendar import IST
 from domain.decisions.rules import Rules
 from domain.events import LoanEvent
+from domain.failures import SUCCESS
 from domain.loan import Loan
 from projections.base import Outgoing, Recorded, Row, Table, Write
 
@@ -95,12 +96,19 @@ METRICS: dict[type[LoanEvent], Callable[[Any], tuple[tuple[str, str, int], ...]]
 }
 """Event -> what it adds to the day: (metric, kind, paise), each counting one."""
 
-DEBIT_OUTCOMES: dict[type[LoanEvent], Callable[[Any], tuple[str, str, str]]] = {
-    e.DebitAttempted: lambda event: ("attempted", "", ""),
-    e.DebitSucceeded: lambda event: ("succeeded", "", ""),
-    e.DebitFailed: lambda event: ("failed", event.failure_class, event.code),
+DEBIT_OUTCOMES: dict[type[LoanEvent], Callable[[Any, Loan], tuple[str, str, str]]] = {
+    e.DebitAttempted: lambda event, loan: ("attempted", "", ""),
+    e.DebitSucceeded: lambda event, loan: ("succeeded", recovered_from(event, loan), ""),
+    e.DebitFailed: lambda event, loan: ("failed", event.failure_class, event.code),
 }
-"""Event -> (outcome, failure class, code) of a debit. The day and hour are those of the event itself."""
+"""Event -> (outcome, failure class, code) of a debit. The day and hour are those of the event itself; the class of a
+success is that of the failure which it makes good, empty at the first attempt."""
+
+
+def recovered_from(event: e.DebitSucceeded, loan: Loan) -> str:
+    """The class of the instalment's last failure; empty where none went before."""
+    answers = reversed(loan.answered_debits)
+    return next((one.outcome for one in answers if one.number == event.number and one.outcome != SUCCESS), "")
 
 
 class Dashboard:
@@ -155,7 +163,8 @@ class DashboardFolding:
         if outcome is not None:
             debit: Any = event
             key = (
-                partition, day, instant.hour, debit.rail, debit.bank, debit.gateway, debit.attempt, *outcome(debit),
+                partition, day, instant.hour, debit.rail, debit.bank, debit.gateway, debit.attempt,
+                *outcome(debit, loan),
             )  # fmt: skip
             add(self.debits, key, debit.amount_paise, position, recorded_at)
 

@@ -382,6 +382,7 @@ NO_POSTING: dict[type[LoanEvent], str] = {
     e.BorrowerChanged: "moves no money",
     e.DebitNotified: "moves no money",
     e.InstalmentAnnounced: "moves no money",
+    e.BounceForeseen: "moves no money",
     e.DebitAttempted: "asked for, not done",
     e.DebitFailed: "brought nothing; its charge is an event of its own",
     e.DebitPending: "not decided yet",

@@ -114,6 +114,9 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
         ),
     ),
     e.Disbursed.TOPIC: (notice("disbursed", "net_paise", "value_on"),),
+    e.BounceForeseen.TOPIC: (
+        notice("bounce-risk", "number", "amount_paise", "due_on", when=lambda event: event["nudged"]),
+    ),
     e.InstalmentAnnounced.TOPIC: (notice("upcoming-instalment", "number", "amount_paise", "due_on"),),
     e.DebitNotified.TOPIC: (notice("debit-ahead", "number", "amount_paise", "debit_at", "rail"),),
     e.DebitAttempted.TOPIC: (

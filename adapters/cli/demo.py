@@ -174,6 +174,16 @@ def told(summary: dict[str, Any]) -> str:
             f" {failed['hard']} hard, {failed['technical']} technical",
         ),
         ("recovered by retry", f"Rs. {format_rupees(summary['recovered_after_retry_paise'])}"),
+        *(
+            (
+                f"  by {name}",
+                ", ".join(
+                    f"{key}: {one['count']} (Rs. {format_rupees(one['paise'])})"
+                    for key, one in summary["recovered"][f"by_{name}"].items()
+                ),
+            )
+            for name in ("class", "bank", "hour", "attempt")
+        ),
         ("trial balance", f"Rs. {format_rupees(summary['trial_balance_paise'])}"),
         ("reconciles", "yes, to the paisa" if summary["reconciles"] else "NO"),
         *(("", difference) for difference in summary["differences"]),

@@ -59,6 +59,10 @@ PHRASES: dict[str, Callable[[Fields], str]] = {
     e.DebitsStopped.TOPIC: lambda f: f"Debits stopped: {f['reason']}",
     e.DebitsResumed.TOPIC: lambda f: f"Debits go on: {f['reason']}",
     e.BorrowerChanged.TOPIC: lambda f: "Borrower's particulars changed",
+    e.BounceForeseen.TOPIC: lambda f: (
+        f"Looked ahead: a bounce is {f['likelihood_percent']} % likely"
+        + (", the borrower is told" if f["nudged"] else "")
+    ),
     e.InstalmentAnnounced.TOPIC: lambda f: f"Reminded of {rupees(f['amount_paise'])} due on {f['due_on']}",
     e.DebitNotified.TOPIC: lambda f: f"Told ahead: {rupees(f['amount_paise'])} for instalment {f['number']}",
     e.InstalmentDue.TOPIC: lambda f: (

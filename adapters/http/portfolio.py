@@ -192,7 +192,7 @@ def paise(sums: dict[str, Any], metric: str, which: str = "paise") -> int:
 
 def debits_told(rows: list[Any], which: str) -> dict[str, Any]:
     counts = {(row["outcome"], row["failure_class"]): row[which] for row in rows}
-    succeeded = counts.get(("succeeded", ""), 0)
+    succeeded = sum(count for (outcome, _), count in counts.items() if outcome == "succeeded")
     failed = {kind: counts.get(("failed", kind), 0) for kind in CLASSES}
     return {
         "attempted": counts.get(("attempted", ""), 0),

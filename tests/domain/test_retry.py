@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from domain.calendar import IST, ist_day
-from domain.events import CollectionExhausted, DebitFailed, RetryScheduled
+from domain.events import BounceForeseen, CollectionExhausted, DebitFailed, RetryScheduled
 from domain.failures import SOFT, SUCCESS, TECHNICAL, Diagnosis
 from domain.parts import Answered
 from domain.policies.insight import Insight, Tally, Way
@@ -231,3 +231,30 @@ def test_a_bounce_is_foreseen_where_the_last_ones_bounced_and_the_reasons_are_na
 def test_a_debit_that_never_reached_the_account_foretells_nothing() -> None:
     due = at("06-05 07:00")
     assert foresee(Borrower("gig"), months_of(5, TECHNICAL), due) == foresee(Borrower("gig"), [], due)
+
+
+def bounced_once(**debits: int):
+    """The first instalment (5 Feb) finds no funds; another means of payment settles it."""
+    story = a_loan(rules=a_house(debits={"max_attempts": 1, **debits}))
+    return story.when(on("5 Feb 07:00")).when(on("5 Feb 13:00"), debit_failed())
+
+
+def test_after_a_bounce_the_next_instalment_is_looked_at_ahead_once_and_the_borrower_told() -> None:
+    story = given(bounced_once()).when(on("28 Feb 10:00"))
+    (seen,) = story.all(BounceForeseen)
+    assert (seen.number, seen.due_on, seen.model, seen.nudged) == (2, "2026-03-05", "habits-1", True)
+    assert seen.likelihood_percent >= 50
+    assert seen.reasons[0] == "last-instalment-bounced"
+    assert len(story.when(on("4 Mar 23:00")).all(BounceForeseen)) == 1
+
+
+def test_below_the_threshold_what_was_foreseen_is_recorded_and_nobody_is_told() -> None:
+    (seen,) = given(bounced_once(bounce_risk_percent=100)).when(on("28 Feb 10:00")).all(BounceForeseen)
+    assert not seen.nudged
+
+
+@pytest.mark.parametrize(("debits", "code"), [({"bounce_risk_percent": 0}, "04"), ({}, "59")])
+def test_nobody_looks_ahead_where_the_product_forbids_or_nothing_bounced(debits: dict[str, int], code: str) -> None:
+    """Code 59 is technical: the money may well have been there."""
+    story = given(a_loan(rules=a_house(debits={"max_attempts": 1, **debits}))).when(on("5 Feb 07:00"))
+    assert story.when(on("5 Feb 13:00"), debit_failed(code=code)).when(on("4 Mar 23:00")).all(BounceForeseen) == []

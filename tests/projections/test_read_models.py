@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from domain import events as e
 from domain.calendar import IST
 from domain.events import CATALOGUE, LoanEvent
+from domain.failures import SOFT, SUCCESS
 from domain.loan import Loan
+from domain.parts import Answered
 from domain.views import loan_summary, schedule_rows
 from projections import delinquency, loan_view
 from projections.base import Projection, Recorded, Table
@@ -144,15 +146,18 @@ def test_debits_are_counted_by_bank_hour_attempt_and_code() -> None:
     )
     projection = Dashboard()
     folding = projection.begin()
-    for one in log:
-        folding.see(one, Loan.shell("LN-1"))
+    loan = Loan.shell("LN-1")
+    for one, outcome in zip(log, (None, SOFT, SUCCESS), strict=True):
+        if outcome:
+            loan.answered_debits.append(Answered(datetime(2026, 2, 5, 7, tzinfo=IST), 1, outcome))
+        folding.see(one, loan)
     memory = Memory(projection)
     memory.write(folding.close({}))
     day = date(2026, 2, 6)  # the lender's day begins before the world's
     assert {row[1:-2] for row in memory.of(DEBITS).values()} == {
         (day, 2, "enach", "SBI", "g", 2, "attempted", "", "", 1, 500),
         (day, 2, "enach", "SBI", "g", 2, "failed", "soft", "04", 1, 500),
-        (day, 2, "enach", "SBI", "g", 2, "succeeded", "", "", 1, 300),
+        (day, 2, "enach", "SBI", "g", 2, "succeeded", "soft", "", 1, 300),  # it made good a soft failure
     }
     assert {row[1:-2] for row in memory.of(DAILY).values()} == {
         (day, "bounced", "soft", 1, 500),
