@@ -13,7 +13,7 @@ from domain.events import LoanEvent
 from domain.loan import Loan
 from projections.registry import ALL
 from streams.projector import Projector
-from tests.lives import RULES
+from tests.lives import COLLECTING as RULES
 from tests.log_writer import LogWriter
 
 PARTITIONS = 4

@@ -20,7 +20,7 @@ from projections.base import Projection
 from projections.registry import ALL
 from streams.announcer import Announcer
 from tests.integration.read_models.books import PARTITIONS, a_projector, reached, write_log
-from tests.lives import RULES
+from tests.lives import COLLECTING as RULES
 
 TOPICS = ("projection.ledger", "projection.delinquency", "projection.dashboard")
 

@@ -8,7 +8,8 @@ import pytest
 from adapters.audit import load_events, refold, verify
 from domain.events import LoanEvent
 from tests.integration.read_models.books import a_projector, catch_up, write_log, write_snapshots
-from tests.lives import RULES, the_loan
+from tests.lives import COLLECTING as RULES
+from tests.lives import the_loan
 
 pytestmark = pytest.mark.slow
 

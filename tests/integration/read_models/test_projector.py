@@ -21,7 +21,8 @@ from tests.integration.read_models.books import (
     write_log,
     write_snapshots,
 )
-from tests.lives import RULES, the_loan
+from tests.lives import COLLECTING as RULES
+from tests.lives import the_loan
 
 
 async def test_the_size_of_batches_changes_nothing(house: str, pool: asyncpg.Pool, history: list[LoanEvent]) -> None:

@@ -13,7 +13,7 @@ from domain.events import LoanEvent
 from projections.registry import BY_NAME
 from streams.rebuild import Rebuild, RebuildRefused
 from tests.integration.read_models.books import a_projector, all_rows, catch_up, reached, write_log
-from tests.lives import RULES
+from tests.lives import COLLECTING as RULES
 
 pytestmark = pytest.mark.slow
 

@@ -30,7 +30,7 @@ from streams.reconciler import TOPIC_OF, Reconciler
 from streams.wire import understand
 from tests.examples import EMI, PAYOUT, a_request
 from tests.integration.read_models.books import PARTITIONS, a_projector, catch_up
-from tests.lives import RULES
+from tests.lives import COLLECTING as RULES
 from tests.log_writer import LogWriter
 from tests.stories import on, rupees
 
