@@ -73,6 +73,8 @@ OTHER: dict[str, tuple[Any, str, Any]] = {
     "debits.retry_at": (["09:30"], "retry_at", (time(9, 30),)),
     "debits.attempt_paise": (700, "attempt_paise", 700),
     "debits.explore_percent": (0, "explore_percent", 0),
+    "debits.bounce_risk_percent": (70, "bounce_risk_percent", 70),
+    "debits.bounce_risk_days": (3, "bounce_risk_days", 3),
     "debits.outcome_within_hours": (48, "outcome_within_hours", 48),
     "debits.window_days": (12, "window_days", 12),
     "debits.remind_days": (5, "remind_days", 5),
