@@ -19,10 +19,10 @@ from typing import Any
 import faust
 import orjson
 
+from streams.bodies import validated
 from streams.envelope import Record, headers_for
 from streams.faust_records import Table, Topics, Work, add_agent
 from streams.loan_standings import Known, LoanStanding, Tell, known, tells
-from streams.los_updates import validated
 from streams.topics import COMMANDS, LOAN_STANDINGS, partition_of
 from streams.wire import BorrowerStanding, correlation_of
 

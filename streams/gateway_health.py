@@ -19,9 +19,9 @@ import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from domain.policies.circuit import Answers, Circuit
+from streams.bodies import validated
 from streams.envelope import Record, headers_for
 from streams.faust_records import Table, Topics, Work, add_agent
-from streams.los_updates import validated
 from streams.topics import GATEWAY_HEALTH, Topic, partition_of
 
 ANSWERS = Topic("qist-streams-gateway-answers", "gateway|rail")

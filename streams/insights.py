@@ -26,9 +26,9 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import faust
 import orjson
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from domain.refusals import Refusal, Refused
+from streams.bodies import validated
 from streams.envelope import Record, headers_for
 from streams.faust_records import Table, Topics, Work, add_agent, assigned
 from streams.gateway_health import tell_answers
@@ -87,12 +87,7 @@ class DebitCount(BaseModel):
         """The row that a record tells; None when it is of another kind; `Refused` when it cannot be read."""
         if record.header("ce_type") != cls.TYPE:
             return None
-        try:
-            row = cls.model_validate_json(record.value or b"")
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            pointer = "".join(f"/{part}" for part in first["loc"])
-            raise Refused(Refusal.malformed, pointer, because=first["msg"]) from None
+        row = validated(cls, record)
         return row if row.kind else None
 
 

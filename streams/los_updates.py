@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, TypeVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from domain.refusals import Refusal, Refused
+from streams.bodies import validated
 from streams.envelope import Record, headers_for
 from streams.wire import Account, ContactWishes, LoanId, Mandate
 
@@ -20,7 +21,6 @@ REQUESTED_BY = "los"
 LONGEST_IDENTITY = 128
 """Longer ids are hashed: with the loan's id behind it, a command's id has at most 200 characters."""
 
-Model = TypeVar("Model", bound=BaseModel)
 BorrowerId = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -226,14 +226,3 @@ def time_of(record: Record) -> datetime | None:
     if at is None or at.tzinfo is None:
         raise Refused(Refusal.malformed, "/headers/ce_time", because="not an RFC 3339 instant with an offset")
     return at
-
-
-def validated(model: type[Model], record: Record) -> Model:
-    """A record's body; `Refused` with the field at fault when it is none of this kind."""
-    try:
-        return model.model_validate_json(record.value or b"")
-    except ValidationError as error:
-        # Without its input: personal data must not reach a reason that is shown to people.
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        pointer = "".join(f"/{part}" for part in first["loc"])
-        raise Refused(Refusal.malformed, pointer, because=first["msg"]) from None

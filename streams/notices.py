@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 import orjson
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from domain.policies.contact import Channel
 from domain.refusals import Refusal, Refused
+from streams.bodies import validated
 from streams.envelope import Record
 from streams.outbound import NOTICE, NOTICES_ERASED
 from streams.topics import NOTICE_OUTCOMES, NOTIFICATIONS
@@ -117,9 +118,4 @@ def outcome_of(kind: str, record: Record) -> NoticeOutcome:
     model = OUTCOMES.get(kind)
     if model is None:
         raise Refused(Refusal.unknown_type, "/headers/ce_type", topic=record.topic, type=kind[:100])
-    try:
-        return model.model_validate_json(record.value or b"")
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        pointer = "".join(f"/{part}" for part in first["loc"])
-        raise Refused(Refusal.malformed, pointer, because=first["msg"]) from None
+    return validated(model, record)

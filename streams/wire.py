@@ -30,6 +30,7 @@ from domain.law.contact import HoldReason
 from domain.law.disbursal import Payee
 from domain.policies.contact import Channel
 from domain.refusals import Refusal, Refused
+from streams.bodies import at_fault
 from streams.envelope import LONGEST_HEADER, Record
 from streams.topics import COMMANDS, DEBIT_OUTCOMES, DISBURSALS, MANDATE_OUTCOMES, PAYMENTS, PAYOUT_OUTCOMES
 
@@ -1057,10 +1058,9 @@ def understand(record: Record) -> Message:
     try:
         body = validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        pointer = "".join(f"/{part}" for part in first["loc"])
-        refusal = Refusal.loan_id_invalid if first["loc"] == ("loan_id",) else Refusal.malformed
-        raise Refused(refusal, pointer, because=first["msg"]) from None
+        pointer, why = at_fault(error)
+        refusal = Refusal.loan_id_invalid if pointer == "/loan_id" else Refusal.malformed
+        raise Refused(refusal, pointer, because=why) from None
     if b"\\u0000" in value and (pointer := nul_in(body.model_dump())) is not None:
         raise Refused(Refusal.malformed, pointer, because="no text may hold the character U+0000")
     try:

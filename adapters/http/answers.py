@@ -71,3 +71,11 @@ def unchanged(request: Request, tag: str) -> Response | None:
     if tag.removeprefix("W/") in known or "*" in known:
         return Response(status_code=304, headers={"ETag": tag, "Cache-Control": "no-cache"})
     return None
+
+
+def moment_of(said: str) -> datetime:
+    """The instant in a cursor of ours."""
+    try:
+        return datetime.fromisoformat(said)
+    except ValueError:
+        raise Problem(422, "cursor-invalid", "The cursor is none of ours; begin again without one.") from None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
 from adapters import casework
 from adapters.http import models
-from adapters.http.answers import Cursor, Limit, decode, json, page, plain
+from adapters.http.answers import Cursor, Limit, decode, json, moment_of, page, plain
 from adapters.http.desk import AtDesk
 from adapters.http.problems import Problem
 
@@ -36,7 +35,7 @@ async def list_cases(
     found = await casework.cases(
         desk.pool,
         now=await desk.now(),
-        after=(instant(after[0]), after[1]) if after else None,
+        after=(moment_of(after[0]), after[1]) if after else None,
         limit=limit + 1,
         state=None if state == "any" else state,
         kind=kind,
@@ -51,13 +50,6 @@ async def list_cases(
         limit,
         lambda one: [(one["due_at"] or casework.NEVER).isoformat(), one["case_id"]],
     )
-
-
-def instant(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise Problem(422, "cursor-invalid", "The cursor is none of ours; begin again without one.") from None
 
 
 @router.get("/cases/{case_id}", summary="One case", responses=models.ok(models.CaseHistory))

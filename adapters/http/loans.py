@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from adapters.http import models
-from adapters.http.answers import LARGEST_PAGE, Cursor, Limit, decode, json, page, plain, unchanged
+from adapters.http.answers import LARGEST_PAGE, Cursor, Limit, decode, json, moment_of, page, plain, unchanged
 from adapters.http.desk import AtDesk, Desk
 from adapters.http.phrases import phrase
 from adapters.http.problems import Problem
@@ -359,14 +359,6 @@ async def show_notices(
     return page(
         request, notices, limit, lambda one: [one["occurred_at"].isoformat(), one["notice_id"]], loan_id=loan_id
     )
-
-
-def moment_of(said: str) -> datetime:
-    """The instant in a cursor of ours."""
-    try:
-        return datetime.fromisoformat(said)
-    except ValueError:
-        raise Problem(422, "cursor-invalid", "The cursor is none of ours; begin again without one.") from None
 
 
 @router.get("/{loan_id}/quote", summary="What closes it", responses=models.ok(models.Quote))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
 from adapters.http import models
-from adapters.http.answers import Cursor, Limit, decode, json, page
+from adapters.http.answers import Cursor, Limit, decode, json, moment_of, page
 from adapters.http.commands import json_object
 from adapters.http.desk import AtDesk, Desk
 from adapters.http.problems import Problem, invalid_body
@@ -36,11 +35,8 @@ async def office_of(desk: Desk) -> Office:
 def after_of(cursor: str | None) -> list[str] | None:
     """Where the page of comparisons before ended: since when, and which."""
     after = decode(cursor, str, str)
-    try:
-        if after is not None:
-            datetime.fromisoformat(after[0])
-    except ValueError:
-        raise Problem(422, "cursor-invalid", "The cursor is none of ours; begin again without one.") from None
+    if after is not None:
+        moment_of(after[0])
     return after
 
 

@@ -107,7 +107,7 @@ class Notifier:
                 records = ()
                 if self.stepped:  # nobody waits: larger batches leave the machine to the simulation
                     await self.sleep(LINGER_SECONDS)
-            except (*DATABASE_AWAY, asyncpg.PostgresConnectionError) as error:
+            except DATABASE_AWAY as error:
                 log.warning("the database is away", error=repr(error))
                 await self.sleep(AWAY_SECONDS)
 

@@ -81,7 +81,7 @@ def weigh(question: Question, insight: Insight) -> Weighed:
 
 def expect(borrower: Borrower, answers: Sequence[Answered], number: int, due_day: int) -> tuple[Belief, Futures]:
     """Habits by what other instalments' debits told, and the futures that this one's debits leave."""
-    told = [Seen(slot_of(at), of, outcome == SUCCESS) for at, of, outcome in answers if outcome in (SUCCESS, SOFT)]
+    told = told_by(answers)
     start = due_day * SLOTS_A_DAY
     belief = believe(borrower, [seen for seen in told if seen.cycle != number], start)
     futures = futures_of(belief, due_day)
@@ -89,6 +89,11 @@ def expect(borrower: Borrower, answers: Sequence[Answered], number: int, due_day
         if seen.cycle == number and not seen.funded:
             futures = without(futures, max(0, seen.slot - start))
     return belief, futures
+
+
+def told_by(answers: Sequence[Answered]) -> list[Seen]:
+    """What debits told of the account: those that reached it."""
+    return [Seen(slot_of(at), of, outcome == SUCCESS) for at, of, outcome in answers if outcome in (SUCCESS, SOFT)]
 
 
 class Risk(NamedTuple):
@@ -101,7 +106,7 @@ class Risk(NamedTuple):
 def foresee(borrower: Borrower, answers: Sequence[Answered], due_at: datetime) -> Risk:
     """Before an instalment is presented: the same model, looking at the due day. Nothing about a person enters but
     what `Borrower` holds."""
-    told = [Seen(slot_of(at), of, outcome == SUCCESS) for at, of, outcome in answers if outcome in (SUCCESS, SOFT)]
+    told = told_by(answers)
     belief = believe(borrower, told, slot_of(due_at))
     bounces = 1 - funded(belief, told[-1] if told else None, slot_of(due_at))
     return Risk(bounces, tuple(_reasons(borrower, belief, told, due_at)))
