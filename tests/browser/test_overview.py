@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
@@ -15,13 +14,12 @@ from typing import Any, Literal
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from adapters.embedded.broker import EmbeddedBroker
 from adapters.simulator.driver import Driver
 from adapters.simulator.population import outages, population
 from adapters.simulator.world import World
 from domain.calendar import day_start
 from tests.conftest import MakeDatabase
-from tests.integration.house import House, a_house
+from tests.integration.house import House, a_house_of_its_own
 from tests.stories import on
 
 pytestmark = [pytest.mark.browser, pytest.mark.broker]
@@ -36,23 +34,10 @@ API = "/api/v1"
 Scheme = Literal["light", "dark"]
 
 
-@asynccontextmanager
-async def lived_in(make_database: MakeDatabase, services_dir: Path) -> AsyncIterator[House]:
-    folder = Path(tempfile.mkdtemp(dir=services_dir))
-    broker = EmbeddedBroker(data_dir=folder)
-    await broker.start()
-    try:
-        async with make_database() as dsn, a_house(dsn, broker.bootstrap, folder) as house:
-            yield house
-    finally:
-        await broker.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture(scope="module")
 async def house(make_database: MakeDatabase, services_dir: Path) -> AsyncIterator[House]:
     """Empty at first; the tests below live in it one after another."""
-    async with lived_in(make_database, services_dir) as house:
+    async with a_house_of_its_own(make_database, services_dir) as house:
         yield house
 
 
@@ -183,7 +168,7 @@ async def test_a_loan_shows_its_schedule_its_books_and_its_story(house: House, c
 
 async def test_picture_for_the_readme(make_database: MakeDatabase, services_dir: Path, chromium: Browser):
     """A portfolio of some months, as a visitor of the repository sees it; written only when asked for."""
-    async with lived_in(make_database, services_dir) as house:
+    async with a_house_of_its_own(make_database, services_dir) as house:
         await live_until(house, "10 Apr 14:00")
         async with a_page(chromium, house) as page:
             await expect(page.locator("#state")).to_have_text("Live", timeout=15_000)

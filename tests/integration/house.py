@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +18,7 @@ from typing import Any
 import asyncpg
 import httpx
 
+from adapters.embedded.broker import EmbeddedBroker
 from adapters.embedded.ports import free_port
 from adapters.event_store.migrate import migrate
 from adapters.kafka_admin import create_topics
@@ -25,6 +30,7 @@ from adapters.sending import Sender
 from adapters.settings import Settings
 from streams.envelope import headers_for
 from streams.topics import partition_of
+from tests.conftest import MakeDatabase
 from tests.stories import on
 
 PARTITIONS = 4
@@ -203,3 +209,28 @@ async def _answers(http: httpx.AsyncClient) -> bool:
         return (await http.get("/healthz")).status_code == 200
     except httpx.TransportError:
         return False
+
+
+@asynccontextmanager
+async def a_house_of_its_own(make_database: MakeDatabase, services_dir: Path) -> AsyncIterator[House]:
+    """On a database and an embedded broker that nobody else uses; both are gone afterwards."""
+    folder = Path(tempfile.mkdtemp(dir=services_dir))
+    broker = EmbeddedBroker(data_dir=folder)
+    await broker.start()
+    try:
+        async with make_database() as dsn, a_house(dsn, broker.bootstrap, folder) as house:
+            yield house
+    finally:
+        await broker.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def qist(house: House, *arguments: str) -> tuple[int | None, str, str]:
+    """A command in this house, on a wide screen: exit status, stdout, stderr."""
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "adapters.cli.main", *arguments,
+        env={**os.environ, **house.settings.environment(), "COLUMNS": "200"},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await started.communicate()
+    return started.returncode, out.decode(), err.decode()

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import shutil
-import sys
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adapters.embedded.broker import EmbeddedBroker
 from tests.conftest import MakeDatabase
-from tests.integration.house import PHONE, House, a_house
+from tests.integration.house import PHONE, House, a_house_of_its_own, qist
 
 pytestmark = pytest.mark.broker
 
@@ -27,34 +21,16 @@ JUNK = json.dumps({"loan_id": "LN-1", "phone": PHONE}).encode()
 @pytest.fixture(scope="module")
 async def house(make_database: MakeDatabase, services_dir: Path) -> AsyncIterator[House]:
     """Three records that cannot be applied, and two that wait for a loan."""
-    folder = Path(tempfile.mkdtemp(dir=services_dir))
-    broker = EmbeddedBroker(data_dir=folder)
-    await broker.start()
-    try:
-        async with make_database() as dsn, a_house(dsn, broker.bootstrap, folder) as house:
-            for number in range(3):
-                kind = "gateway.payment.received.v1" if number else "gateway.payment.imagined.v1"
-                await house.tell("gateway.payments", kind, JUNK, key="LN-1", id=f"junk-{number}")
-            for reference in ("P-1", "P-2"):
-                body = {"loan_id": "LN-9", **PAYMENT, "payment_reference": reference}
-                await house.tell("gateway.payments", "gateway.payment.received.v1", body, id=reference)
-            await house.until("/api/v1/dead-letters", lambda page: len(page["items"]) == 3)
-            await house.until("/api/v1/parked", lambda page: len(page["items"]) == 2)
-            yield house
-    finally:
-        await broker.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-async def qist(house: House, *arguments: str) -> tuple[int | None, str, str]:
-    """Exit status, stdout, stderr."""
-    started = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "adapters.cli.main", *arguments,
-        env={**os.environ, **house.settings.environment(), "COLUMNS": "160"},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await started.communicate()
-    return started.returncode, out.decode(), err.decode()
+    async with a_house_of_its_own(make_database, services_dir) as house:
+        for number in range(3):
+            kind = "gateway.payment.received.v1" if number else "gateway.payment.imagined.v1"
+            await house.tell("gateway.payments", kind, JUNK, key="LN-1", id=f"junk-{number}")
+        for reference in ("P-1", "P-2"):
+            body = {"loan_id": "LN-9", **PAYMENT, "payment_reference": reference}
+            await house.tell("gateway.payments", "gateway.payment.received.v1", body, id=reference)
+        await house.until("/api/v1/dead-letters", lambda page: len(page["items"]) == 3)
+        await house.until("/api/v1/parked", lambda page: len(page["items"]) == 2)
+        yield house
 
 
 async def as_json(house: House, *arguments: str) -> Any:

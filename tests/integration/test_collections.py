@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
-import sys
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adapters.embedded.broker import EmbeddedBroker
 from adapters.http import models
 from tests.conftest import MakeDatabase
-from tests.integration.house import House, a_house
+from tests.integration.house import House, a_house_of_its_own, qist
 
 pytestmark = pytest.mark.broker
 API = "/api/v1"
@@ -28,33 +23,15 @@ CALL, UNKNOWN = f"{LOAN}:case:2", f"{LOAN}:case:1"
 @pytest.fixture(scope="module")
 async def house(make_database: MakeDatabase, services_dir: Path) -> AsyncIterator[House]:
     """A loan whose first debit came back with a code that no table knows."""
-    folder = Path(tempfile.mkdtemp(dir=services_dir))
-    broker = EmbeddedBroker(data_dir=folder)
-    await broker.start()
-    try:
-        async with make_database() as dsn, a_house(dsn, broker.bootstrap, folder) as house:
-            await house.clock("5 Jan 10:00")
-            await house.book(LOAN)
-            await house.pay_out(LOAN)
-            await house.clock("5 Feb 07:00")
-            await house.until(f"{API}/loans/{LOAN}", lambda loan: loan["instalments_due"] == 1)
-            await house.answer_debit(f"{LOAN}:1:1", code="GW_77")
-            await house.until(f"{API}/cases", lambda page: [one["case_id"] for one in page["items"]] == [UNKNOWN])
-            yield house
-    finally:
-        await broker.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-async def qist(house: House, *arguments: str) -> tuple[int | None, str, str]:
-    """Exit status, stdout, stderr."""
-    started = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "adapters.cli.main", *arguments,
-        env={**os.environ, **house.settings.environment(), "COLUMNS": "200"},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await started.communicate()
-    return started.returncode, out.decode(), err.decode()
+    async with a_house_of_its_own(make_database, services_dir) as house:
+        await house.clock("5 Jan 10:00")
+        await house.book(LOAN)
+        await house.pay_out(LOAN)
+        await house.clock("5 Feb 07:00")
+        await house.until(f"{API}/loans/{LOAN}", lambda loan: loan["instalments_due"] == 1)
+        await house.answer_debit(f"{LOAN}:1:1", code="GW_77")
+        await house.until(f"{API}/cases", lambda page: [one["case_id"] for one in page["items"]] == [UNKNOWN])
+        yield house
 
 
 async def command(house: House, kind: str, **body: Any) -> dict[str, Any]:

@@ -7,9 +7,7 @@ import hashlib
 import hmac
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,12 +19,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import BaseModel
 
-from adapters.embedded.broker import EmbeddedBroker
 from adapters.embedded.ports import free_port
 from adapters.http import models
 from streams.topics import partition_of
 from tests.conftest import MakeDatabase
-from tests.integration.house import ACCOUNT, NAME, PARTITIONS, PHONE, SECRET, House, a_house
+from tests.integration.house import ACCOUNT, NAME, PARTITIONS, PHONE, SECRET, House, a_house_of_its_own
 
 pytestmark = pytest.mark.broker
 
@@ -38,16 +35,9 @@ JUNK = b'{"loan_id": "LN-LATE", "phone": "+919812345678", "amount_paise": "much"
 @pytest.fixture(scope="module")
 async def house(make_database: MakeDatabase, services_dir: Path) -> AsyncIterator[House]:
     """A small portfolio in March: one loan has paid, one is late, one was just booked; something is set aside."""
-    folder = Path(tempfile.mkdtemp(dir=services_dir))
-    broker = EmbeddedBroker(data_dir=folder)
-    await broker.start()
-    try:
-        async with make_database() as dsn, a_house(dsn, broker.bootstrap, folder) as house:
-            await live_until_march(house)
-            yield house
-    finally:
-        await broker.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    async with a_house_of_its_own(make_database, services_dir) as house:
+        await live_until_march(house)
+        yield house
 
 
 async def live_until_march(house: House) -> None:

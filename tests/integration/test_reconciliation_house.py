@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,9 @@ from urllib.parse import quote
 
 import pytest
 
-from adapters.embedded.broker import EmbeddedBroker
 from adapters.http import models
 from tests.conftest import MakeDatabase
-from tests.integration.house import House, a_house
+from tests.integration.house import House, a_house_of_its_own
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
@@ -31,21 +28,14 @@ CSV = {"Content-Type": "text/csv"}
 @pytest.fixture(scope="module")
 async def house(make_database: MakeDatabase, services_dir: Path) -> AsyncIterator[House]:
     """One loan on its first due day: the debit is asked for, and the gateway never says a word."""
-    folder = Path(tempfile.mkdtemp(dir=services_dir))
-    broker = EmbeddedBroker(data_dir=folder)
-    await broker.start()
-    try:
-        async with make_database() as dsn, a_house(dsn, broker.bootstrap, folder) as house:
-            await house.book(LOAN)
-            await house.pay_out(LOAN)
-            await house.until(f"/api/v1/loans/{LOAN}", lambda loan: loan["state"] == "active")
-            await house.clock("5 Feb 12:00")
-            await house.until(f"/api/v1/loans/{LOAN}", lambda loan: loan["debits_in_flight"])
-            await house.until("/api/v1/readyz", lambda ready: ready["lag"]["projector"] == 0)
-            yield house
-    finally:
-        await broker.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    async with a_house_of_its_own(make_database, services_dir) as house:
+        await house.book(LOAN)
+        await house.pay_out(LOAN)
+        await house.until(f"/api/v1/loans/{LOAN}", lambda loan: loan["state"] == "active")
+        await house.clock("5 Feb 12:00")
+        await house.until(f"/api/v1/loans/{LOAN}", lambda loan: loan["debits_in_flight"])
+        await house.until("/api/v1/readyz", lambda ready: ready["lag"]["projector"] == 0)
+        yield house
 
 
 async def asked_for(house: House) -> int:
