@@ -8,8 +8,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 UV     := $(shell command -v uv 2>/dev/null)
 PYTEST  = $(BIN)/pytest $(ARGS)
 FAST    = not slow and not broker and not browser
-# Tests of whole services have the processor for themselves; all others run side by side.
-ALONE   = tests/integration tests/browser
+# Tests of whole services: two files of them at a time, and nothing else beside them.
+HOUSES  = tests/integration tests/browser
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test fast lint check docs lock bench kafka kafka-jars clean
@@ -41,8 +41,8 @@ up: setup ## everything on this machine, until Ctrl-C
 
 test: setup ## all tests: fast ones, on embedded services, on Apache Kafka, in the browser
 	@status=0; \
-	$(PYTEST) -n auto $(foreach folder,$(ALONE),--ignore=$(folder)) || status=1; \
-	$(PYTEST) $(ALONE) || status=1; \
+	$(PYTEST) -n auto $(foreach folder,$(HOUSES),--ignore=$(folder)) || status=1; \
+	$(PYTEST) -n 2 --dist loadfile $(HOUSES) || status=1; \
 	exit $$status
 
 fast: setup ## the tests that need no broker and no browser, in under two minutes

@@ -5,6 +5,7 @@
 
 import asyncio
 import base64
+import fcntl
 import re
 import shutil
 import subprocess
@@ -137,8 +138,13 @@ def require_java() -> None:
 
 
 def fetch_jars() -> None:
-    """Have Maven fetch the jars that the pom names, unless these are the ones that are here."""
-    pom = (OPS / "pom.xml").read_text()
+    """Have Maven fetch the jars that the pom names, unless these are the ones that are here; one process at a time."""
+    with (OPS / "pom.xml").open() as pom:
+        fcntl.flock(pom, fcntl.LOCK_EX)
+        _fetch(pom.read())
+
+
+def _fetch(pom: str) -> None:
     stamp = JARS / ".pom.xml"
     if stamp.exists() and stamp.read_text() == pom:
         return
