@@ -310,15 +310,18 @@ def differing(table: Table, stored: Row, expected: Row) -> Iterator[str]:
 # --- One loan, back then -------------------------------------------------------------------------------------
 
 
-async def load_events(pool: asyncpg.Pool, loan_id: str, until: datetime | None = None) -> list[LoanEvent]:
-    """A loan's events as the business had them at an instant: by `occurred_at`, all of them when none is given."""
+async def load_events(
+    pool: asyncpg.Pool, loan_id: str, until: datetime | None = None, first: int | None = None
+) -> list[LoanEvent]:
+    """A loan's events as the business had them at an instant (by `occurred_at`), or its first so many; else all."""
     partition = partition_of(loan_id, await pool.fetchval("SELECT partitions FROM house"))
     rows = await pool.fetch(
         "SELECT topic, state, version FROM events WHERE partition = $1 AND loan_id = $2"
-        " AND ($3::timestamptz IS NULL OR occurred_at <= $3) ORDER BY version",
+        " AND ($3::timestamptz IS NULL OR occurred_at <= $3) AND ($4::int IS NULL OR version <= $4) ORDER BY version",
         partition,
         loan_id,
         until,
+        first,
     )
     return [decode(topic, state, loan_id, version) for topic, state, version in rows]
 

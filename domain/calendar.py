@@ -69,6 +69,16 @@ def day_end(day: date) -> datetime:
     return at_hour(day, _LAST_SECOND)
 
 
+def instant_of(said: str) -> datetime:
+    """An RFC 3339 instant with its offset, or a day, which means its end. `ValueError` when it is neither."""
+    if len(said) == len("2026-01-31"):
+        return day_end(date.fromisoformat(said))
+    instant = datetime.fromisoformat(said)
+    if instant.tzinfo is None:
+        raise ValueError(said)
+    return instant
+
+
 @lru_cache(maxsize=4096)
 def last_of_month(day: date) -> date:
     """The last day of that day's month."""

@@ -6,7 +6,7 @@ import json as jsonlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -31,6 +31,8 @@ def replay(loan: str, /, *, at: str | None = None, json: Json = False) -> int:
     json
         Print `loan` and `schedule` as one JSON document.
     """
+    from domain.calendar import instant_of
+
     instant = None
     if at is not None:
         try:
@@ -54,18 +56,6 @@ def verify(*, loan: str | None = None, json: Json = False) -> int:
         Print what was looked at and `differences` as one JSON document.
     """
     return run(_verify(settings_with_services(), loan, json=json))
-
-
-def instant_of(text: str) -> datetime:
-    """An instant with an offset, or a day's end."""
-    from domain.calendar import day_end
-
-    if len(text) == len("2026-01-31"):
-        return day_end(date.fromisoformat(text))
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise ValueError(text)
-    return instant
 
 
 async def _replay(settings: Settings, loan_id: str, at: datetime | None, *, json: bool) -> int:

@@ -19,6 +19,7 @@ from adapters.http import (
     pages,
     pay,
     portfolio,
+    preview,
     problems,
     reconciliation,
     set_aside,
@@ -56,7 +57,7 @@ def create_app() -> FastAPI:
         redoc_url=None,
     )
     for routes in (
-        loans, commands, portfolio, cases, failure_codes, set_aside, reconciliation, webhooks, health,
+        loans, commands, preview, portfolio, cases, failure_codes, set_aside, reconciliation, webhooks, health,
     ):  # fmt: skip
         app.include_router(routes.router, prefix=API)
     # Where orchestrators and Prometheus look by custom, too.

@@ -52,15 +52,8 @@ async def send_command(
     prefer: Annotated[str | None, Header(description="`wait=N`: up to N (30) seconds for the result.")] = None,
 ) -> Response:
     """The engine decides in turn: 202 and where the result will be; with `Prefer: wait=N` the result itself (200)."""
-    body = await json_object(request)
-    model = model_named(body.pop("type", None))
-    command_id = one_id(idempotency_key, body.get("command_id"))
-    body = complete(body, loan_id, command_id, (await desk.now()).isoformat())
+    model, command_id, body = await checked(desk, await json_object(request), loan_id, idempotency_key)
     value = orjson.dumps(body)
-    try:
-        model.model_validate_json(value)
-    except ValidationError as error:
-        raise invalid_body(error) from None
     await desk.loan(loan_id)
     waiting = seconds_to_wait(prefer)
     known = await result_of(desk, command_id)
@@ -94,6 +87,20 @@ async def show_command(desk: AtDesk, command_id: Annotated[str, Path(max_length=
 
 
 # --- Reading the request -------------------------------------------------------------------------------------
+
+
+async def checked(
+    desk: Desk, body: dict[str, Any], loan_id: str, idempotency_key: str | None = None
+) -> tuple[type[Inbound], str, dict[str, Any]]:
+    """The model of a command, its id, and its whole body; a `Problem` that names each field at fault."""
+    model = model_named(body.pop("type", None))
+    command_id = one_id(idempotency_key, body.get("command_id"))
+    body = complete(body, loan_id, command_id, (await desk.now()).isoformat())
+    try:
+        model.model_validate_json(orjson.dumps(body))
+    except ValidationError as error:
+        raise invalid_body(error) from None
+    return model, command_id, body
 
 
 async def json_object(request: Request) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from adapters.audit import load_events, refold
 from adapters.http import models
 from adapters.http.answers import LARGEST_PAGE, Cursor, Limit, decode, json, moment_of, page, plain, unchanged
 from adapters.http.desk import AtDesk, Desk
@@ -17,8 +18,7 @@ from adapters.http.problems import Problem
 from adapters.notices.told import notices_of
 from domain import commands as c
 from domain import events as e
-from domain.calendar import IST, ist_day
-from domain.codec import decode as decode_event
+from domain.calendar import IST, instant_of, ist_day
 from domain.decisions import preclosure
 from domain.decisions.rules import Rules
 from domain.decisions.standing import days_past_due, last_day_end
@@ -29,6 +29,13 @@ from domain.views import loan_summary, schedule_rows
 router = APIRouter(prefix="/loans", tags=["loans"])
 
 LoanId = Annotated[str, Path(description="1 to 64 of A-Z a-z 0-9 . _ -")]
+At = Annotated[
+    str | None,
+    Query(
+        description="As it stood then, replayed: an instant with its offset, or a day (its end). Else now.",
+        max_length=40,
+    ),
+]
 Stage = Literal["booked", "active", "closed", "written_off", "cancelled"]
 
 NOT_SHOWN = frozenset({"umrn", "last4", "account_token", "ifsc"})
@@ -118,9 +125,9 @@ def listed(row: Mapping[str, Any], day_end: date, rules: Rules) -> dict[str, Any
 
 
 @router.get("/{loan_id}", summary="One loan, all around", responses=models.ok(models.Loan, tagged=True))
-async def show_loan(request: Request, desk: AtDesk, loan_id: LoanId) -> Response:
-    """Where the loan stands now: what is outstanding, how late it is, what comes next."""
-    loan, now = await desk.loan(loan_id), await desk.now()
+async def show_loan(request: Request, desk: AtDesk, loan_id: LoanId, at: At = None) -> Response:
+    """Where the loan stands: what is outstanding, how late it is, what comes next. Now, or at any instant before."""
+    loan, now = await loan_then(desk, loan_id, at)
     # What time alone changes (days past due, accrued interest) changes by the day.
     tag = f'W/"{loan.version}.{ist_day(now):%y%m%d}.{last_day_end(now):%d}"'
     return unchanged(request, tag) or json(around(loan, now, desk.rules), headers={"ETag": tag})
@@ -161,14 +168,15 @@ async def show_schedule(
     desk: AtDesk,
     loan_id: LoanId,
     version: Annotated[int | None, Query(ge=1, description="An older schedule, as it stood when it came.")] = None,
+    at: At = None,
 ) -> Response:
-    """The instalments with what is paid of each, and every schedule that the loan has had."""
-    loan = await desk.loan(loan_id)
-    today = ist_day(await desk.now())
+    """The instalments with what is paid of each, and every schedule that the loan has had by then."""
+    loan, now = await loan_then(desk, loan_id, at)
+    today = ist_day(now)
     tag = f'W/"{loan.version}.{version or loan.schedule_version}.{today:%y%m%d}"'
     if known := unchanged(request, tag):
         return known
-    versions = await schedules_of(desk, loan_id)
+    versions = [known for known in await schedules_of(desk, loan_id) if known["version"] <= loan.version]
     if version is not None and version != loan.schedule_version:
         found = next((known for known in versions if known["schedule_version"] == version), None)
         if found is None:
@@ -215,36 +223,57 @@ async def schedules_of(desk: Desk, loan_id: str) -> list[dict[str, Any]]:
 
 async def loan_at(desk: Desk, loan_id: str, version: int) -> Loan:
     """The loan as it was after its first so many events."""
-    rows = await desk.pool.fetch(
-        "SELECT version, topic, state FROM events WHERE partition = $1 AND loan_id = $2 AND version <= $3"
-        " ORDER BY version",
-        desk.home(loan_id),
-        loan_id,
-        version,
-    )
-    loan = Loan.shell(loan_id)
-    for row in rows:
-        loan.evolve(decode_event(row["topic"], row["state"], loan_id, row["version"]))
-    return loan
+    return refold(await load_events(desk.pool, loan_id, first=version))
+
+
+async def loan_then(desk: Desk, loan_id: str, at: str | None) -> tuple[Loan, datetime]:
+    """The loan as it stood at an instant, and that instant: now, unless one is said (`instant_of`)."""
+    now = await desk.now()
+    if at is None:
+        return await desk.loan(loan_id), now
+    instant = moment(at, now)
+    desk.home(loan_id)  # a loan that cannot be is unknown, too
+    events = await load_events(desk.pool, loan_id, instant)
+    if not events:
+        await desk.loan(loan_id)  # 404 when there is none at all
+        raise Problem(404, "loan-not-yet", f"The loan was not there yet on {instant.isoformat()}.")
+    return refold(events), instant
+
+
+def moment(at: str, now: datetime) -> datetime:
+    """The instant that `at` says; nobody knows what comes."""
+    try:
+        instant = instant_of(at.replace(" ", "+"))  # a plus sign that was not escaped in an address
+    except ValueError:
+        raise Problem(
+            422,
+            "parameter-invalid",
+            "`at` is neither an instant with its offset (2026-03-20T11:00:00+05:30) nor a day (2026-03-20).",
+            errors=[{"pointer": "/at", "detail": "not an instant with an offset, nor a day"}],
+        ) from None
+    return min(instant, now)
 
 
 @router.get("/{loan_id}/ledger", summary="Its books", responses=models.ok(models.Ledger))
 async def show_ledger(
-    request: Request, desk: AtDesk, loan_id: LoanId, limit: Limit = LARGEST_PAGE, cursor: Cursor = None
+    request: Request, desk: AtDesk, loan_id: LoanId, limit: Limit = LARGEST_PAGE, cursor: Cursor = None, at: At = None
 ) -> Response:
     """Journal entries in the order in which they were booked; amounts are signed, a debit is positive."""
     home = desk.home(loan_id)
     [after] = decode(cursor, int) or [0]
-    balances = await balances_of(desk, loan_id)
+    until = moment(at, await desk.now()) if at is not None else None
+    balances = await balances_of(desk, loan_id, until)
     if not balances:
         await desk.loan(loan_id)  # 404 when there is none; else nothing has moved money yet
     rows = await desk.pool.fetch(
         "SELECT position, topic, reference, value_on, booked_at, accounts, amounts FROM ledger.journal"
-        " WHERE partition = $1 AND loan_id = $2 AND position > $3 ORDER BY position LIMIT $4",
+        " WHERE partition = $1 AND loan_id = $2 AND position > $3 AND booked_at <= coalesce($5, booked_at)"
+        " ORDER BY position LIMIT $4",
         home,
         loan_id,
         after,
         limit + 1,
+        until,
     )
     names = await account_names(desk)
     entries = [entry(row, names) for row in rows]
@@ -278,12 +307,19 @@ async def account_names(desk: Desk) -> dict[int, str]:
     return {row["code"]: row["name"] for row in await desk.pool.fetch("SELECT code, name FROM ledger.accounts")}
 
 
-async def balances_of(desk: Desk, loan_id: str) -> list[dict[str, Any]]:
+async def balances_of(desk: Desk, loan_id: str, until: datetime | None = None) -> list[dict[str, Any]]:
+    """The balance of each account that ever moved: now, or as booked up to an instant."""
     rows = await desk.pool.fetch(
-        "SELECT b.account, a.name, a.kind, b.paise FROM ledger.balances b JOIN ledger.accounts a ON a.code = b.account"
-        " WHERE b.partition = $1 AND b.loan_id = $2 ORDER BY b.account",
+        "WITH told AS ("
+        " SELECT account, paise FROM ledger.balances WHERE partition = $1 AND loan_id = $2 AND $3::timestamptz IS NULL"
+        " UNION ALL SELECT line.account, sum(line.paise)::bigint FROM ledger.journal j,"
+        " unnest(j.accounts, j.amounts) AS line(account, paise)"
+        " WHERE j.partition = $1 AND j.loan_id = $2 AND j.booked_at <= $3 GROUP BY line.account)"
+        " SELECT t.account, a.name, a.kind, t.paise FROM told t JOIN ledger.accounts a ON a.code = t.account"
+        " ORDER BY t.account",
         desk.home(loan_id),
         loan_id,
+        until,
     )
     return [plain(row) for row in rows]
 

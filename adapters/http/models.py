@@ -323,6 +323,38 @@ class CommandResult(Answer):
     sent_at: datetime | None = None
 
 
+class Picture(Answer):
+    loan: Loan
+    rows: list[ScheduleRow]
+
+
+class Change(Answer):
+    field: str
+    """A JSON pointer into `loan`."""
+    before: Any
+    after: Any
+
+
+class EventToCome(Answer):
+    type: str
+    says: str
+    data: dict[str, Any]
+
+
+class Preview(Answer):
+    loan_id: str
+    type: str
+    status: Literal["would-be-done", "repeated", "refused"]
+    refusal: str | None = Field(description="The phrase that says why not.")
+    detail: str | None
+    pointer: str | None = Field(description="The field at fault, if it is one alone.")
+    as_of: datetime
+    before: Picture
+    after: Picture
+    changes: list[Change]
+    events: list[EventToCome]
+
+
 class WebhookAccepted(Answer):
     event_id: str
     type: str

@@ -227,6 +227,41 @@ class TestLoans:
         )  # each is rounded once
 
 
+class TestTimeTravel:
+    """Business time: what had happened by then, whenever it was recorded."""
+
+    async def test_a_loan_is_shown_as_it_stood(self, house: House):
+        before = await house.get(f"{API}/loans/{LATE}?at=2026-02-04")
+        after = await house.get(f"{API}/loans/{LATE}", params={"at": "2026-02-20T10:00:00+05:30"})
+        assert (before["dpd"], before["payable_paise"], before["instalments_due"]) == (0, 0, 0)
+        assert (after["dpd"], after["instalments_due"]) == (15, 1)
+        assert after["payable_paise"] > before["payable_paise"]
+        assert after["version"] > before["version"]
+
+    async def test_its_schedule_and_its_books_too(self, house: House):
+        then = await house.get(f"{API}/loans/{PAID}/schedule?at=2026-02-04")
+        now = await house.get(f"{API}/loans/{PAID}/schedule")
+        assert (then["rows"][0]["paid_on"], now["rows"][0]["paid_on"]) == (None, "2026-02-05")
+        books = await house.get(f"{API}/loans/{PAID}/ledger?at=2026-02-04")
+        today = await house.get(f"{API}/loans/{PAID}/ledger?at=2030-01-01")
+        assert books["trial_balance_paise"] == 0
+        assert len(books["items"]) < len(today["items"])
+        assert today["balances"] == (await house.get(f"{API}/loans/{PAID}/ledger"))["balances"]
+
+    @pytest.mark.parametrize(
+        ("at", "status", "kind"),
+        [
+            ("2025-12-01", 404, "loan-not-yet"),
+            ("soon", 422, "parameter-invalid"),
+            ("2026-02-04T10:00:00", 422, "parameter-invalid"),
+        ],
+    )
+    async def test_what_never_was_is_a_problem(self, house: House, at: str, status: int, kind: str):
+        for part in ("", "/schedule"):
+            answer = await house.http.get(f"{API}/loans/{LATE}{part}", params={"at": at})
+            assert (answer.status_code, answer.json()["type"]) == (status, f"urn:qist:problem:{kind}")
+
+
 class TestCommands:
     async def send(self, house: House, body: Any, *, loan: str = PAID, **headers: str) -> Any:
         return await house.http.post(f"{API}/loans/{loan}/commands", json=body, headers=headers)
@@ -259,6 +294,26 @@ class TestCommands:
         assert (new["schedule_version"], old["schedule_version"]) == (2, 1)
         assert len(old["rows"]) == 12
         assert len(new["rows"]) > 12
+
+    async def test_what_one_would_do_is_shown_and_not_done(self, house: House):
+        was = await house.get(f"{API}/loans/{PAID}")
+        body = {"type": "restructure", "effective_on": "2026-03-01", "instalments": 30, "reason": "job lost"}
+        answer = await house.http.post(f"{API}/loans/{PAID}/commands/preview", json=body)
+        shown = models.Preview.model_validate(answer.json())
+        assert (answer.status_code, shown.status, shown.refusal) == (200, "would-be-done", None)
+        assert "loan.restructured.v1" in [event.type for event in shown.events]
+        assert len(shown.after.rows) > len(shown.before.rows)
+        [changed] = [one for one in shown.changes if one.field == "/instalment_paise"]
+        assert changed.after < changed.before == was["instalment_paise"]
+        assert (await house.get(f"{API}/loans/{PAID}"))["version"] == was["version"]
+
+    async def test_a_preview_says_why_not(self, house: House):
+        body = {"type": "waive", "charge_id": "LN-PAID:charge:77"}
+        shown = (await house.http.post(f"{API}/loans/{PAID}/commands/preview", json=body)).json()
+        assert (shown["status"], shown["refusal"], shown["changes"]) == ("refused", "charge_unknown", [])
+        answer = await house.http.post(f"{API}/loans/{PAID}/commands/preview", json={"type": "restructure"})
+        assert answer.status_code == 422
+        assert "/effective_on" in [fault["pointer"] for fault in answer.json()["errors"]]
 
     async def test_sent_twice_it_is_done_once(self, house: House):
         body = {"type": "levy-charge", "kind": "visit"}
