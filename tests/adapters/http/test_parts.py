@@ -20,10 +20,10 @@ from adapters.http.assets import address_of, assets
 from adapters.http.commands import one_id, seconds_to_wait
 from adapters.http.live import KEPT, Frame, Live, offer
 from adapters.http.loans import NO_BUCKET, without_accounts
-from adapters.http.pages import count, short_rupees, whole_rupees
 from adapters.http.phrases import PHRASES, TONES, phrase
 from adapters.http.portfolio import percent, shares
 from adapters.http.problems import STATUS_OF, Problem
+from adapters.http.rendering import count, short_rupees, whole_rupees
 from adapters.http.webhooks import WINDOW_SECONDS, checked_signature, loan_of
 from adapters.set_aside import masked
 from domain.codec import decode as load_event
