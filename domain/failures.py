@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 SUCCESS, SOFT, HARD, TECHNICAL = "success", "soft", "hard", "technical"
+CLASSES = (SOFT, HARD, TECHNICAL)
 """What came of a debit: the money, or a class of failure."""
 
 ACTIONS: dict[str, tuple[str, ...]] = {

@@ -174,18 +174,34 @@ def told(summary: dict[str, Any]) -> str:
             f" {failed['hard']} hard, {failed['technical']} technical",
         ),
         ("recovered by retry", f"Rs. {format_rupees(summary['recovered_after_retry_paise'])}"),
-        *(
-            (
-                f"  by {name}",
-                ", ".join(
-                    f"{key}: {one['count']} (Rs. {format_rupees(one['paise'])})"
-                    for key, one in summary["recovered"][f"by_{name}"].items()
-                ),
-            )
-            for name in ("class", "bank", "hour", "attempt")
-        ),
+        ("paid by link", f"Rs. {format_rupees(summary['recovery']['links_paise'])}"),
         ("trial balance", f"Rs. {format_rupees(summary['trial_balance_paise'])}"),
         ("reconciles", "yes, to the paisa" if summary["reconciles"] else "NO"),
         *(("", difference) for difference in summary["differences"]),
     ]
-    return "\n".join(f"{name:<20}{value}" for name, value in rows)
+    lines = [f"{name:<20}{value}" for name, value in rows]
+    return "\n".join([*lines, "", *recovery_told(summary["recovery"])])
+
+
+def recovery_told(recovery: dict[str, Any]) -> list[str]:
+    """What retries brought, by the class of the failure, the bank, the hour of the outcome, and the attempt."""
+    from adapters.recoveries import RECOVERED_BY
+    from domain.money import format_rupees
+
+    def line(name: str, failed: Any, retried: Any, recovered: Any, percent: Any, money: str) -> str:
+        return f"{name:<20}{failed:>9}{retried:>9}{recovered:>11}{percent:>9}{money:>20}"
+
+    lines = [line("recovery", "failed", "retried", "recovered", "percent", "Rs.")]
+    for name in RECOVERED_BY:
+        for one in recovery[f"by_{name}"]:
+            lines.append(
+                line(
+                    f"  {name} {one[name] if one[name] != '' else 'not told'}",
+                    one["failed"],
+                    "" if one["retried"] is None else one["retried"],
+                    one["recovered"],
+                    one["percent"] or "",
+                    format_rupees(one["recovered_paise"]),
+                )
+            )
+    return lines

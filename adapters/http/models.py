@@ -516,6 +516,41 @@ class Dashboard(Answer):
     events: Events
 
 
+class Recovered(Answer):
+    failed: int
+    failed_paise: int
+    retried: int | None = Field(description="Answered debits after the first of their instalment; null by class.")
+    recovered: int = Field(description="Those of them that succeeded.")
+    recovered_paise: int
+    percent: str | None = Field(description="Recovered of retried; by class, of failed.")
+
+
+class RecoveredByClass(Recovered):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    class_: str = Field(alias="class", description="Of the failure made good: soft, hard or technical.")
+
+
+class RecoveredByBank(Recovered):
+    bank: str
+
+
+class RecoveredByHour(Recovered):
+    hour: int = Field(ge=0, le=23, description="In Asia/Kolkata, of the outcome.")
+
+
+class RecoveredByAttempt(Recovered):
+    attempt: int
+
+
+class Recovery(Recovered):
+    since: date | None
+    until: date | None
+    by_class: list[RecoveredByClass]
+    by_bank: list[RecoveredByBank]
+    by_hour: list[RecoveredByHour]
+    by_attempt: list[RecoveredByAttempt]
+
+
 class Case(Answer):
     case_id: str
     loan_id: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.exceptions import HTTPException
 
-from adapters import casework, failure_codes
+from adapters import casework, failure_codes, recoveries
 from adapters.http.answers import decode, encode, plain
 from adapters.http.assets import assets
 from adapters.http.desk import AtDesk, Desk
@@ -128,6 +128,18 @@ async def reconciliation(
     )  # fmt: skip
 
 
+@router.get("/recovery")
+async def recovery(desk: AtDesk, since: str = "", until: str = "") -> Response:
+    """What became of failed debits, by class, bank, hour and attempt."""
+    first, last = a_day(since), a_day(until)
+    data = await recoveries.recoveries(desk.pool, first, last)
+    links = await recoveries.by_link(desk.pool, first, last)
+    retries = [row for row in data["by_attempt"] if row["attempt"] > 1]
+    return html(
+        "recovery.html", here="/recovery", data={"since": first, "until": last, **data, **links, "retries": retries}
+    )
+
+
 @router.get("/collections")
 async def collections(desk: AtDesk, team: str = "", kind: str = "", assignee: str = "", overdue: str = "") -> Response:
     """What each arm brings, who promised what, and the work list."""
@@ -213,3 +225,11 @@ def chart_of(data: dict[str, Any]) -> dict[str, list[Any]]:
 def house(desk: Desk) -> dict[str, Any]:
     """Where loans can be sent to, for a page that has none yet."""
     return {"bootstrap": desk.settings.kafka_bootstrap, "partitions": desk.partitions}
+
+
+def a_day(text: str) -> date | None:
+    """A day of a form; what is none is as if nothing were said."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

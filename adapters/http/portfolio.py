@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from adapters import casework
+from adapters import casework, recoveries
 from adapters.http import models
 from adapters.http.answers import Cursor, Limit, decode, json, local, page, plain
 from adapters.http.desk import AtDesk, Desk
@@ -20,12 +19,11 @@ from adapters.http.phrases import TONES, phrase
 from adapters.http.problems import Problem
 from domain.calendar import ist_day
 from domain.decisions.standing import last_day_end
-from domain.failures import TABLES_OF_RAIL
+from domain.failures import CLASSES, TABLES_OF_RAIL
 
 router = APIRouter(tags=["portfolio"])
 
 STAGES = ("booked", "active", "closed", "written_off", "cancelled")
-CLASSES = ("soft", "hard", "technical")
 DAYS_SHOWN = 90
 LATEST = 9
 PING_SECONDS = 15
@@ -53,6 +51,17 @@ async def stream_dashboard(desk: AtDesk) -> EventSourceResponse:
             yield ServerSentEvent(orjson.dumps(frame.data).decode(), event="dashboard", id=str(frame.number))
 
     return EventSourceResponse(events(), headers=SSE_HEADERS, ping=PING_SECONDS)
+
+
+@router.get("/dashboard/recovery", summary="What became of failed debits", responses=models.ok(models.Recovery))
+async def show_recovery(
+    desk: AtDesk,
+    since: Annotated[date | None, Query(description="Debits answered on this day or later.")] = None,
+    until: Annotated[date | None, Query(description="Debits answered on this day or earlier.")] = None,
+) -> Response:
+    """Failures, retries and what these brought, by the class of the failure, the bank, the hour in which the outcome
+    came and the number of the attempt. Of all days unless limited."""
+    return json({"since": since, "until": until, **await recoveries.recoveries(desk.pool, since, until)})
 
 
 @router.get("/delinquency", summary="Who is late, and how late", responses=models.ok(models.DelinquencyPage))
@@ -204,10 +213,7 @@ def debits_told(rows: list[Any], which: str) -> dict[str, Any]:
 
 def percent(succeeded: int, failed: int) -> str | None:
     """Of the answered ones, those that brought money; nothing can be said of none."""
-    answered = succeeded + failed
-    if answered == 0:
-        return None
-    return str((Decimal(100 * succeeded) / answered).quantize(Decimal("0.1"), ROUND_HALF_UP))
+    return recoveries.percent(succeeded, succeeded + failed)
 
 
 def bands(desk: Desk, which: str) -> list[str]:

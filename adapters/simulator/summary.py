@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 
+from adapters import recoveries
 from adapters.simulator.driver import Driver
 from adapters.simulator.world import Books
 from projections.ledger import BANK, PRINCIPAL
@@ -29,9 +30,9 @@ async def summarise(database: asyncpg.Connection, driver: Driver, books: Books, 
         " (SELECT count(*) FROM parked) AS parked, (SELECT count(*) FROM dead_letters) AS dead_letters FROM partitions"
     )
     debits = await database.fetch(
-        "SELECT outcome, failure_class, attempt > 1 AS retried, bank, hour, attempt, sum(count) AS count,"
-        " sum(paise) AS paise FROM dashboard.debits GROUP BY 1, 2, 3, 4, 5, 6"
+        "SELECT outcome, failure_class, sum(count) AS count FROM dashboard.debits GROUP BY 1, 2"
     )
+    recovery = {**await recoveries.recoveries(database), **await recoveries.by_link(database)}
     balances = {
         row["account"]: int(row["paise"])
         for row in await database.fetch("SELECT account, sum(paise) AS paise FROM ledger.balances GROUP BY account")
@@ -70,33 +71,12 @@ async def summarise(database: asyncpg.Connection, driver: Driver, books: Books, 
         "collected_paise": int(money["collected"]),
         "principal_outstanding_paise": balances.get(PRINCIPAL, 0),
         "debits": counted(debits),
-        "recovered_after_retry_paise": sum(
-            int(row["paise"]) for row in debits if row["outcome"] == "succeeded" and row["retried"]
-        ),
-        "recovered": recovered(debits),
+        "recovered_after_retry_paise": recovery["recovered_paise"],
+        "recovery": recovery,
         "loans_closed": stages.get("closed", 0),
         "trial_balance_paise": trial_balance,
         "reconciles": not differences,
         "differences": differences[:SHOWN_DIFFERENCES],
-    }
-
-
-RECOVERED_BY = {"class": "failure_class", "bank": "bank", "hour": "hour", "attempt": "attempt"}
-"""How recoveries are told apart: the class of the failure made good, the bank, the hour (Asia/Kolkata), the attempt."""
-
-
-def recovered(debits: list[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, int]]]:
-    """What repeated debits brought, by each of `RECOVERED_BY`: how many, and paise."""
-    again = [row for row in debits if row["retried"] and row["outcome"] == "succeeded"]
-    return {
-        f"by_{name}": {
-            str(key): {
-                "count": sum(int(row["count"]) for row in again if row[column] == key),
-                "paise": sum(int(row["paise"]) for row in again if row[column] == key),
-            }
-            for key in sorted({row[column] for row in again})
-        }
-        for name, column in RECOVERED_BY.items()
     }
 
 

@@ -121,19 +121,29 @@ async def test_it_can_be_paused(house: House, chromium: Browser):
         await expect(page.locator("#state")).to_have_text("Live", timeout=15_000)
 
 
+async def test_what_retries_bring_is_on_a_page_of_its_own(house: House, chromium: Browser):
+    async with a_page(chromium, house, "/recovery") as page:  # LN-1's first debit found no funds, above
+        by_class = page.get_by_role("region", name="Recoveries by class of the failure")
+        await expect(by_class.locator("tbody tr")).to_contain_text("Soft")
+        await page.get_by_label("to").fill("2025-12-31")
+        await page.get_by_role("button", name="Show").click()
+        await expect(page.locator(".empty")).to_contain_text("No debit failed on these days")
+
+
 async def test_keyboard_reaches_everything_in_order(house: House, chromium: Browser):
     async with a_page(chromium, house) as page:
         await expect(page.locator("#state")).to_have_text("Live", timeout=15_000)
         reached = []
-        for _ in range(8):
+        for _ in range(9):
             await page.keyboard.press("Tab")
             reached.append(await page.evaluate("document.activeElement.textContent.trim()"))
         assert reached == [
-            "Skip to the content", "Qist", "Portfolio", "Loans", "Collections", "Codes", "Reconciliation", "Pause",
+            "Skip to the content", "Qist", "Portfolio", "Loans", "Recovery", "Collections", "Codes", "Reconciliation",
+            "Pause",
         ]  # fmt: skip
 
 
-PAGES = ["/", "/loans", "/loans/LN-1", "/loans/NOBODY", "/collections", "/codes", "/reconciliation"]
+PAGES = ["/", "/loans", "/loans/LN-1", "/loans/NOBODY", "/recovery", "/collections", "/codes", "/reconciliation"]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -144,7 +154,7 @@ async def test_nothing_is_wider_than_the_screen(house: House, chromium: Browser,
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/", "/loans", "/loans/LN-1"])
+@pytest.mark.parametrize("path", ["/", "/loans", "/loans/LN-1", "/recovery"])
 async def test_text_has_the_contrast_of_wcag_aa(house: House, chromium: Browser, path: str, scheme: Scheme):
     async with a_page(chromium, house, path, scheme=scheme) as page:
         if path == "/":

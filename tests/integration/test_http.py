@@ -74,6 +74,7 @@ ANSWERS: dict[str, type[BaseModel]] = {
     f"/loans/{LATE}/quote": models.Quote,
     "/delinquency": models.DelinquencyPage,
     "/dashboard": models.Dashboard,
+    "/dashboard/recovery": models.Recovery,
     "/dead-letters": models.DeadLetterPage,
     "/dead-letters/1": models.DeadLetter,
     "/parked": models.ParkedPage,
@@ -525,6 +526,19 @@ class TestPortfolio:
             "success_percent": "33.3",
         }
         assert {one["bucket"]: one["loans"] for one in told["buckets"]}["1-30"] == 1
+
+    async def test_recovery_agrees_with_the_dashboard(self, house: House):
+        told = await house.get(f"{API}/dashboard/recovery")
+        assert told["failed"] == 2
+        assert {one["class"]: one["failed"] for one in told["by_class"]} == {"soft": 1, "hard": 1}
+        for which in ("by_bank", "by_hour", "by_attempt"):
+            assert sum(one["failed"] for one in told[which]) == 2
+        before = await house.get(f"{API}/dashboard/recovery?until=2025-12-31")
+        assert before["failed"] == 0
+        assert before["by_bank"] == []
+        wrong = await house.http.get(f"{API}/dashboard/recovery?since=soon")
+        assert wrong.status_code == 422
+        assert "since" in wrong.text
 
     async def test_stream_tells_what_changes(self, house: House):
         reference = f"S-{uuid4()}"
