@@ -22,6 +22,7 @@ from domain.parts import (
     as_day,
     ranks,
 )
+from domain.periods import asked_from
 from domain.state import LoanState
 
 
@@ -82,10 +83,16 @@ def disbursed(loan: LoanState, event: e.Disbursed) -> None:
     loan.disbursed_paise += event.amount_paise
     if event.tranche == 0:
         loan.stage = "active"
-        loan.disbursed_on = loan.accrual_from = date.fromisoformat(event.value_on)
+        loan.disbursed_on = date.fromisoformat(event.value_on)
+        loan.accrual_from = since_payout(loan, loan.disbursed_on)
         loan.active_since = event.timestamp
     if event.instruction_id:
         loan.outcomes[event.instruction_id] = f"succeeded:{event.net_paise}"
+
+
+def since_payout(loan: LoanState, paid_out: date) -> date:
+    """Since when rows ask for interest: interest that was kept back from the payout is paid."""
+    return asked_from(loan.agreed) if loan.terms["broken_period"] == "deduct" else paid_out
 
 
 KEEPS_ACCRUAL = ("interest-by-day", "tranche-not-out")
@@ -111,7 +118,8 @@ def scheduled(loan: LoanState, event: e.EmiScheduled) -> None:
     if event.reason in KEEPS_ACCRUAL:
         return
     if loan.disbursed_on is not None and loan.rows[loan.due_rows].due_on > effective_on:
-        loan.accrual_from = effective_on
+        paid_up_to = since_payout(loan, effective_on) if event.reason == "disbursal" else loan.accrual_from
+        loan.accrual_from = max(effective_on, paid_up_to or effective_on)
         loan.accrual_carried, loan.accrual_exact = event.accrued_paise, event.accrued_exact
         loan.held_paise = 0
 

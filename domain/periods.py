@@ -86,6 +86,10 @@ class Rates:
             return self._over(spans[0], after)
         return sum((self._over(span, after) for span in spans), _NOTHING)
 
+    def broken(self, period: Period) -> Fraction:
+        """What a period bears besides its regular part: an odd first one more, or less."""
+        return self.factor(period.spans) - self.factor(period.regular)
+
     def _over(self, span: Span, after: date | None) -> Fraction:
         start = span.start if after is None else max(span.start, after)
         if start >= span.end:
@@ -133,6 +137,24 @@ def lay_out(terms: Terms, count: int, holidays: Container[date] = NO_HOLIDAYS) -
     if terms.interest_method == "bullet":
         periods = [_merged(periods)]
     return _with_tranches(terms, before, periods)
+
+
+def by_number(terms: Terms, first: int, last: int) -> dict[int, Period]:
+    """The periods of the rows from the one before `first`, the number of the terms' own first row, up to `last`. The
+    broken period that has a row of its own stands before the first."""
+    layout = lay_out(terms, max(terms.row_count, last - first + 1))
+    apart = (layout.before,) if layout.before and terms.broken_period == "separate" else ()
+    return {first - 1 + period.number: period for period in (*apart, *layout.rows)}
+
+
+def asked_from(terms: Terms) -> date:
+    """The day since which (excluded) rows ask for interest: that of the payout, unless the interest of the days before
+    the first regular period was kept back from it (rule 7)."""
+    if terms.broken_period != "deduct" or terms.rows:
+        return terms.disburse_on
+    dates = terms.due_dates()
+    before, first = _first_periods(terms, dates, _moved(terms, dates.nth(1), terms.closed_days))
+    return before.due_on if before else first.start
 
 
 def _given_periods(terms: Terms) -> Iterator[Period]:

@@ -191,7 +191,8 @@ def _repaid(terms: Terms, layout: Layout, carried: Fraction) -> _Draft:
     draft = _Draft(terms.financed_paise, [], [])
     if layout.before and terms.broken_period == "separate":
         opening, interest = _interest(layout.before.spans, layout.before.inflows, draft.balance, rates)
-        draft.take(opening, Line(0, rounded(terms, interest)))
+        draft.take(opening, Line(0, rounded(terms, interest + carried)))
+        carried = Fraction(0)
     if terms.rows:
         _repay_as_given(terms, layout, rates, draft)
     elif terms.interest_method in ON_THE_FIRST_PRINCIPAL:
@@ -253,7 +254,7 @@ def _repay_flat(terms: Terms, layout: Layout, rates: Rates, draft: _Draft, carri
     lent, first = draft.balance, layout.rows[0]
     regular = sum((rates.factor(period.regular) for period in layout.rows), Fraction(0))
     due, mended = flat_shares(terms, lent * regular, len(layout.rows))
-    broken = rounded(terms, lent * (rates.factor(first.spans) - rates.factor(first.regular)))
+    broken = rounded(terms, lent * rates.broken(first))
     owed = due[: len(held)]
     if held:
         owed[0] = max(owed[0] + broken + rounded(terms, carried), 0)

@@ -16,7 +16,7 @@ from domain import events as e
 from domain.amortisation import rounded
 from domain.loan import Loan
 from domain.parts import Row, Tranche
-from domain.periods import Rates, Span, lay_out
+from domain.periods import Rates, Span, by_number
 
 
 def counts_days(loan: Loan) -> bool:
@@ -79,9 +79,9 @@ def spans_of(loan: Loan, row: Row) -> tuple[Span, ...]:
 
 def periods_from(loan: Loan, row: Row) -> list[tuple[Span, ...]]:
     """The days that this row and the later ones cover."""
-    terms = loan.agreed
-    periods = lay_out(terms, max(terms.row_count, loan.rows[-1].number - loan.first_number + 1)).rows
-    return [period.spans for period in periods[row.number - loan.first_number : loan.rows[-1].number]]
+    last = loan.rows[-1].number
+    periods = by_number(loan.agreed, loan.first_number, last)
+    return [periods[number].spans for number in range(row.number, last + 1)]
 
 
 def follow_principal(loan: Loan, on: date) -> Iterator[e.EmiScheduled]:

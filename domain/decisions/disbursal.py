@@ -16,7 +16,7 @@ from domain.decisions.hindsight import recast
 from domain.decisions.once import once
 from domain.decisions.rules import Rules
 from domain.decisions.standing import instruct_refund
-from domain.decisions.terms_change import next_due_after
+from domain.decisions.terms_change import BROKEN_PERIOD, next_due_after, since_payout
 from domain.events import LoanEvent
 from domain.failures import Diagnosis
 from domain.law.disbursal import payee_allowed
@@ -27,7 +27,9 @@ from domain.schedule import Schedule, build_schedule
 from domain.terms import Terms, TermsError
 
 
-def scheduled(loan_version: int, terms: Terms, schedule: Schedule, reason: str, effective_on: str) -> e.EmiScheduled:
+def scheduled(
+    loan_version: int, terms: Terms, schedule: Schedule, reason: str, effective_on: str, carried_paise: int = 0
+) -> e.EmiScheduled:
     """The event that puts a schedule into force."""
     return e.EmiScheduled(
         schedule_version=loan_version,
@@ -37,6 +39,7 @@ def scheduled(loan_version: int, terms: Terms, schedule: Schedule, reason: str, 
         apr_percent=str(schedule.apr_percent),
         rows=[row.to_dict() for row in schedule.rows],
         terms=terms.to_dict(),
+        accrued_paise=carried_paise,
     )
 
 
@@ -131,7 +134,7 @@ def kept_back(terms: Terms, schedule: Schedule) -> list[dict[str, Any]]:
     ]
     interest = terms.principal_paise - terms.fees_paise("deducted") - schedule.net_disbursed_paise
     if interest:
-        fees.append({"kind": "broken-period-interest", "amount_paise": interest, "gst_paise": 0})
+        fees.append({"kind": BROKEN_PERIOD, "amount_paise": interest, "gst_paise": 0})
     return fees
 
 
@@ -185,14 +188,14 @@ def rescheduled(loan: Loan, paid_out_on: date) -> LoanEvent:
     moved = replace(planned, disburse_on=paid_out_on, first_due_on=first)
     try:
         terms = Terms.parse(moved.to_dict())
-        schedule = build_schedule(terms)
+        schedule, carried = since_payout(loan, terms)
     except TermsError as error:
         return a_case(
             loan,
             kind="schedule-not-rebuilt",
             reason=f"paid out on {paid_out_on}, and the terms do not allow it: {error}",
         )
-    return scheduled(loan.schedule_version + 1, terms, schedule, "disbursal", paid_out_on.isoformat())
+    return scheduled(loan.schedule_version + 1, terms, schedule, "disbursal", paid_out_on.isoformat(), carried)
 
 
 def retry_payout(loan: Loan, command: c.RetryPayout, now: datetime, rules: Rules) -> Iterator[LoanEvent]:

@@ -23,13 +23,12 @@ from domain.decisions.cases import a_case
 from domain.decisions.debits import fall_due
 from domain.decisions.rules import Rules
 from domain.decisions.standing import apply_excess, last_day_end, npa_from
-from domain.decisions.terms_change import counted_after
+from domain.decisions.terms_change import counted_after, since_payout
 from domain.ensure import ensure
 from domain.events import LoanEvent
 from domain.loan import Loan
 from domain.parts import BY_CHARGE, Change, Levied, Receipt
 from domain.refusals import Refused
-from domain.schedule import build_schedule
 from domain.terms import Terms, TermsError, Tranche
 
 Happen = Callable[[Loan], Iterator[LoanEvent]]
@@ -145,7 +144,7 @@ def beginning(loan: Loan) -> Loan:
     try:
         if later != terms.tranches:
             terms = Terms.parse(replace(terms, tranches=later).to_dict())
-        schedule = build_schedule(terms)
+        schedule, carried = since_payout(loan, terms)
     except TermsError as error:  # such as a tranche that came after the last due day
         raise DoesNotFold(f"{error.field} {error.message}") from error
     first = e.LoanBooked(
@@ -170,8 +169,9 @@ def beginning(loan: Loan) -> Loan:
         apr_percent=str(schedule.apr_percent),
         rows=[row.to_dict() for row in schedule.rows],
         terms=terms.to_dict(),
+        accrued_paise=carried,
     )
-    perform(shadow, iter((first, scheduled, paid(0, loan.tranches[0].amount, paid_out))), paid_out)
+    perform(shadow, iter((first, paid(0, loan.tranches[0].amount, paid_out), scheduled)), paid_out)
     return shadow
 
 

@@ -9,7 +9,7 @@ from domain.amortisation import flat_interest, rounded
 from domain.decisions import by_day
 from domain.loan import Loan
 from domain.parts import Row
-from domain.periods import Rates, lay_out
+from domain.periods import Rates, by_number
 from domain.terms import ON_THE_FIRST_PRINCIPAL
 
 
@@ -39,12 +39,16 @@ def at_fall_due(loan: Loan, row: Row) -> tuple[int, int]:
 def interest_of_period(loan: Loan, row: Row, carried: Fraction = Fraction(0)) -> int:
     """What a row's whole period earns, whether the row asks for it or not, with what was carried into it. Paise."""
     terms = loan.agreed
-    periods = lay_out(terms, max(terms.row_count, row.number - loan.first_number + 1)).rows
+    periods = by_number(terms, loan.first_number, row.number)
     rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
-    period = periods[row.number - loan.first_number]
+    period = periods[row.number]
     if terms.interest_method in ON_THE_FIRST_PRINCIPAL:
-        regular = sum((rates.factor(each.regular) for each in periods), Fraction(0))
-        return flat_interest(terms, terms.financed_paise * regular, len(periods))[period.number - 1] + round(carried)
+        lent = terms.financed_paise
+        rows = [each for each in periods.values() if each.number]
+        regular = sum((rates.factor(each.regular) for each in rows), Fraction(0))
+        share = flat_interest(terms, lent * regular, len(rows))[period.number - 1]
+        broken = rounded(terms, lent * rates.broken(period)) if period.number == 1 else 0
+        return max(share + broken + rounded(terms, carried), 0)
     paid_out = sum(tranche.amount_paise for tranche in period.inflows)
     interest = (row.opening - paid_out) * rates.factor(period.spans)
     for tranche in period.inflows:

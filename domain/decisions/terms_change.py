@@ -18,8 +18,20 @@ from domain.parts import Row
 from domain.parts import Tranche as Part
 from domain.periods import Rates, Span
 from domain.refusals import Refusal, Refused
-from domain.schedule import build_schedule
+from domain.schedule import Schedule, build_schedule
 from domain.terms import ON_THE_FIRST_PRINCIPAL, Terms, TermsError, Tranche
+
+BROKEN_PERIOD = "broken-period-interest"
+"""What is kept back from the payout and is no fee."""
+
+
+def since_payout(loan: Loan, terms: Terms) -> tuple[Schedule, int]:
+    """The schedule of a loan that is paid out, and what its first row makes good: interest of a broken period that was
+    kept back for more days, or for fewer, than the money was out (servicing rule 26). Paise. Raises `TermsError`."""
+    schedule = build_schedule(terms)
+    kept = sum(part["amount_paise"] for part in loan.deductions if part["kind"] == BROKEN_PERIOD)
+    more = max(schedule.interest_deducted_paise - kept, -schedule.rows[0].interest_paise)
+    return (build_schedule(terms, carried=Fraction(more)), more) if more else (schedule, 0)
 
 
 def next_due_after(terms: Terms, day: date) -> date:
@@ -73,7 +85,7 @@ def moratorium_left(loan: Loan) -> int:
     """Rows to come that are still inside the moratorium of the schedule in force."""
     row, held = loan.next_row, loan.terms["moratorium_instalments"]
     last = loan.first_number + held - 1
-    return max(0, last - row.number + 1) if row is not None and held else 0
+    return max(0, last - max(row.number, loan.first_number) + 1) if row is not None and held else 0
 
 
 def counted_after(loan: Loan, day: date) -> list[Part]:
@@ -98,35 +110,41 @@ def reamortise(
     """New rows from `effective_on`, on the old due days; after the last of them, on those that would have followed.
 
     `principal` is repaid by the new rows. What accrued on the principal until now since the last due date stands inside
-    the first new row, so that no day bears interest twice, or not at all. `terms_too` are further terms.
+    the first new row, so that no day bears interest twice, or not at all; days whose interest is paid already (kept
+    back from the payout, or of an instalment that was paid ahead) bear none. `terms_too` are further terms.
     """
     replaced = loan.rows[loan.due_rows :]
+    apart = replaced[:1] if replaced and replaced[0].number == 0 else []  # the broken period's own row
+    rows_left = replaced[len(apart) :]
+    start = max(effective_on, loan.accrual_from or effective_on)
+    before = (part for part in counted_after(loan, effective_on) if part.status == "planned" and part.on <= start)
+    principal += sum(part.amount for part in before)
     old = loan.agreed
     number, due_on = (
-        (replaced[0].number, replaced[0].due_on)
-        if replaced
+        (rows_left[0].number, rows_left[0].due_on)
+        if rows_left
         else (loan.rows[-1].number + 1, next_due_after(old, max(effective_on, loan.rows[-1].due_on)))
     )
-    left = max(0, min(moratorium_left(loan), len(replaced) - 1))
+    left = max(0, min(moratorium_left(loan), len(rows_left) - 1))
     changed: dict[str, Any] = {
         "principal_paise": principal,
-        "annual_rate_percent": Decimal(annual_rate_percent) if annual_rate_percent else rate_on(old, effective_on),
-        "instalments": instalments or len(replaced) or 1,
-        "disburse_on": effective_on,
-        "schedule_starts_on": None,
+        "annual_rate_percent": Decimal(annual_rate_percent) if annual_rate_percent else rate_on(old, start),
+        "instalments": instalments or len(rows_left) or 1,
+        "disburse_on": start,
+        "schedule_starts_on": apart[0].due_on if apart else None,
         "first_due_on": due_on,
         "due_day": old.due_dates().due_day if old.frequency.unit == "months" else None,
         "instalment_paise": instalment_paise,
         "instalment_fixed": instalment_paise is not None,
         "moratorium_instalments": left,
         "moratorium_extends_tenure": False,
-        "tranches": tuple(Tranche(part.on, part.amount) for part in counted_after(loan, effective_on)),
+        "tranches": tuple(Tranche(part.on, part.amount) for part in counted_after(loan, start)),
         "rate_changes": ()
         if annual_rate_percent
-        else tuple(change for change in old.rate_changes if change.from_day > effective_on),
+        else tuple(change for change in old.rate_changes if change.from_day > start),
         "fees": (),
         "rows": (),
-        "broken_period": "spread" if old.interest_method == "reducing" else old.broken_period,
+        "broken_period": "separate" if apart else "spread" if old.interest_method == "reducing" else "add_to_first",
         **terms_too,
     }
     accrued = accrued_exactly(loan, loan.principal_not_due(), effective_on) + loan.held_paise
@@ -139,7 +157,7 @@ def reamortise(
     rows: list[dict[str, Any]] = []
     for index, row in enumerate(schedule.rows):
         told = row.to_dict()
-        told["number"] = number + index
+        told["number"] = number - len(apart) + index
         # Fees that wait for a row stay with it, or fall due with the last.
         told["fee_paise"] = fees.pop(told["number"], 0) if row is not schedule.rows[-1] else sum(fees.values())
         told["total_paise"] = told["principal_paise"] + told["interest_paise"] + told["fee_paise"]
@@ -167,7 +185,7 @@ def brought_forward(
     last = Row(
         number=row.number,
         due_on=due_on or on,
-        days=(on - (loan.accrual_from or on)).days,
+        days=max(0, (on - (loan.accrual_from or on)).days),
         opening=principal,
         principal=principal,
         interest=interest,
