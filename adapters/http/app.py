@@ -14,6 +14,7 @@ from adapters.http import (
     commands,
     failure_codes,
     health,
+    loan_pages,
     loans,
     models,
     pages,
@@ -63,6 +64,7 @@ def create_app() -> FastAPI:
     # Where orchestrators and Prometheus look by custom, too.
     app.include_router(health.router, include_in_schema=False)
     app.include_router(pages.router, include_in_schema=False)
+    app.include_router(loan_pages.router, include_in_schema=False)
     app.include_router(pay.router, include_in_schema=False)
     problems.install(app)
     app.add_middleware(Guarded)

@@ -52,21 +52,27 @@ async def send_command(
     prefer: Annotated[str | None, Header(description="`wait=N`: up to N (30) seconds for the result.")] = None,
 ) -> Response:
     """The engine decides in turn: 202 and where the result will be; with `Prefer: wait=N` the result itself (200)."""
-    model, command_id, body = await checked(desk, await json_object(request), loan_id, idempotency_key)
-    value = orjson.dumps(body)
-    await desk.loan(loan_id)
     waiting = seconds_to_wait(prefer)
+    told = await submit(desk, loan_id, await json_object(request), idempotency_key, waiting)
+    if told["status"] != "pending":
+        return json(told, headers={"Preference-Applied": f"wait={waiting:g}"} if waiting else None)
+    return json(told, 202, {"Location": f"/api/v1/commands/{quote(told['command_id'], safe='')}"})
+
+
+async def submit(
+    desk: Desk, loan_id: str, body: dict[str, Any], idempotency_key: str | None = None, waiting: float = 0
+) -> dict[str, Any]:
+    """Send a command; its result if it comes (or came) in time, else `pending`."""
+    model, command_id, body = await checked(desk, body, loan_id, idempotency_key)
+    await desk.loan(loan_id)
     known = await result_of(desk, command_id)
     if known is not None and known["status"] != "failed":
         if (known["loan_id"], known["type"]) != (loan_id, model.TYPE):
             raise another_use(command_id)
-        return json(known)
-    await send(desk, model, command_id, loan_id, body, value)
-    if waiting and (result := await wait_for_result(desk, command_id, waiting)) is not None:
-        return json(result, headers={"Preference-Applied": f"wait={waiting:g}"})
-    location = f"/api/v1/commands/{quote(command_id, safe='')}"
-    accepted = {"command_id": command_id, "loan_id": loan_id, "type": model.TYPE, "status": "pending"}
-    return json(accepted, 202, {"Location": location})
+        return known
+    await send(desk, model, command_id, loan_id, body, orjson.dumps(body))
+    pending = {"command_id": command_id, "loan_id": loan_id, "type": model.TYPE, "status": "pending"}
+    return await wait_for_result(desk, command_id, waiting) or pending
 
 
 @router.get(

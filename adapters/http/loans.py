@@ -336,16 +336,20 @@ async def show_events(
     return page(request, events, limit, lambda event: [event["version"]], loan_id=loan_id)
 
 
-async def events_of(desk: Desk, loan_id: str, after: int, limit: int, newest_first: bool = False) -> list[Any]:
+async def events_of(
+    desk: Desk, loan_id: str, after: int, limit: int, newest_first: bool = False, upto: int | None = None
+) -> list[Any]:
+    """Events with what they say; `after` and `upto` are versions, the latter included."""
     order = "DESC" if newest_first else "ASC"
     rows = await desk.pool.fetch(
         "SELECT partition, position, version, topic, state, occurred_at, recorded_at, causation_id, correlation_id,"
         " actor, hash FROM events WHERE partition = $1 AND loan_id = $2 AND version > $3"
-        f" ORDER BY version {order} LIMIT $4",
+        f" AND version <= coalesce($5, version) ORDER BY version {order} LIMIT $4",
         desk.home(loan_id),
         loan_id,
         after,
         limit,
+        upto,
     )
     return [told(row) for row in rows]
 

@@ -15,19 +15,15 @@ from adapters import casework, failure_codes, recoveries
 from adapters.http.answers import decode, encode, plain
 from adapters.http.assets import assets
 from adapters.http.desk import AtDesk, Desk
-from adapters.http.loans import around, balances_of, events_of, find_loans, listed
-from adapters.http.phrases import TONES
+from adapters.http.loans import find_loans, listed
 from adapters.http.portfolio import PING_SECONDS, SSE_HEADERS, STAGES, dashboard
-from adapters.http.problems import Problem
 from adapters.http.reconciliation import after_of, office_of
 from adapters.http.rendering import TEMPLATES, html
-from adapters.notices.told import notices_of
 from adapters.reconciliation.office import STATES, STEPS
-from domain.calendar import IST, ist_day
+from domain.calendar import IST
 from domain.decisions.standing import last_day_end
 from domain.failures import family
 from domain.money import RUPEE, round_ratio
-from domain.views import schedule_rows
 
 router = APIRouter(tags=["pages"])
 
@@ -81,26 +77,6 @@ async def loans(
     if len(found) > LOANS_ON_A_PAGE:
         more = str(request.url.include_query_params(after=encode([shown[-1]["loan_id"]])))
     return html("loans.html", here="/loans", loans=shown, more=more, q=q, stage=stage, bucket=bucket, stages=STAGES)
-
-
-@router.get("/loans/{loan_id}")
-async def loan(desk: AtDesk, loan_id: str) -> Response:
-    """One loan: where it stands, its schedule, what happened, its books."""
-    try:
-        found = await desk.loan(loan_id)
-    except Problem as problem:
-        return html("missing.html", status=problem.status, here="/loans", said=problem.detail)
-    now = await desk.now()
-    return html(
-        "loan.html",
-        here="/loans",
-        loan=around(found, now, desk.rules),
-        rows=schedule_rows(found, ist_day(now), desk.rules),
-        events=await events_of(desk, loan_id, 0, EVENTS_ON_A_PAGE, newest_first=True),
-        balances=await balances_of(desk, loan_id),
-        notices=await notices_of(desk.pool, loan_id, limit=NOTICES_ON_A_PAGE),
-        tones=TONES,
-    )
 
 
 @router.get("/reconciliation")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -65,6 +66,26 @@ def capital(name: str) -> str:
     return name[:1].upper() + name[1:]
 
 
+def facts(data: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
+    """What an event holds, one line a fact: its name as words, money as rupees; lists of rows are only counted."""
+    for name, value in data.items():
+        label = f"{within}{words(name.removesuffix('_paise'))}"
+        if isinstance(value, dict):
+            yield from facts(value, f"{label}: ")
+        elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
+            yield label, f"{len(value)} of them"
+        elif value not in (None, "", [], False):
+            yield label, rupees(value) if name.endswith("_paise") and isinstance(value, int) else str(value)
+
+
+def in_groups(items: Iterable[Any], field: str) -> list[tuple[Any, list[Any]]]:
+    """Items by a field of theirs, groups in the order in which they first come."""
+    groups: dict[Any, list[Any]] = {}
+    for one in items:
+        groups.setdefault(getattr(one, field), []).append(one)
+    return list(groups.items())
+
+
 def share(part: int, whole: int) -> str:
     """Percent for a drawing."""
     return f"{100 * part / whole:.2f}" if whole else "0"
@@ -87,5 +108,7 @@ TEMPLATES.filters.update(
     words=words,
     capital=capital,
     share=share,
+    in_groups=in_groups,
+    facts=facts,
 )
 TEMPLATES.globals.update(asset=address_of)

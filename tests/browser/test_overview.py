@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Literal
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from adapters.simulator.driver import Driver
 from adapters.simulator.population import outages, population
 from adapters.simulator.world import World
 from domain.calendar import day_start
+from tests.browser.browsing import Scheme, a_page, faint, keep_picture
 from tests.conftest import MakeDatabase
 from tests.integration.house import House, a_house_of_its_own
 from tests.stories import on
 
 pytestmark = [pytest.mark.browser, pytest.mark.broker]
 
-CHROMIUM = os.environ.get("QIST_TEST_CHROMIUM", "/usr/bin/chromium")
-ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-PICTURE = Path(__file__).parents[2] / "docs/images/overview.png"
 API = "/api/v1"
-Scheme = Literal["light", "dark"]
 
 
 @pytest.fixture(scope="module")
@@ -39,35 +29,6 @@ async def house(make_database: MakeDatabase, services_dir: Path) -> AsyncIterato
     """Empty at first; the tests below live in it one after another."""
     async with a_house_of_its_own(make_database, services_dir) as house:
         yield house
-
-
-@pytest.fixture(scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    if shutil.which(CHROMIUM) is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"no browser at {CHROMIUM}", pytrace=False)
-        pytest.skip(f"no browser at {CHROMIUM}; QIST_TEST_CHROMIUM names another")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        yield browser
-        await browser.close()
-
-
-@asynccontextmanager
-async def a_page(
-    browser: Browser, house: House, path: str = "/", *, width: int = 1360, scheme: Scheme = "light"
-) -> AsyncIterator[Page]:
-    """A page that must stay without errors, and ask nothing of anybody else."""
-    context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page = await context.new_page()
-    troubles: list[str] = []
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("console", lambda said: troubles.append(said.text) if "Content Security Policy" in said.text else None)
-    page.on("request", lambda asked: None if asked.url.startswith(house.url) else troubles.append(asked.url))
-    await page.goto(house.url + path)
-    yield page
-    await context.close()
-    assert troubles == []
 
 
 async def test_an_empty_house_says_what_to_do_and_fills_by_itself(house: House, chromium: Browser):
@@ -159,9 +120,7 @@ async def test_text_has_the_contrast_of_wcag_aa(house: House, chromium: Browser,
     async with a_page(chromium, house, path, scheme=scheme) as page:
         if path == "/":
             await expect(page.locator("#state")).to_have_text("Live", timeout=15_000)
-        seen: Sequence[Any] = await page.evaluate(CONTRASTS)
-        assert len(seen) > 10
-        assert [one for one in seen if one["ratio"] < 4.5] == []
+        assert await faint(page) == []
 
 
 async def test_a_loan_shows_its_schedule_its_books_and_its_story(house: House, chromium: Browser):
@@ -183,12 +142,8 @@ async def test_picture_for_the_readme(make_database: MakeDatabase, services_dir:
         async with a_page(chromium, house) as page:
             await expect(page.locator("#state")).to_have_text("Live", timeout=15_000)
             await asyncio.sleep(1.5)
-            picture = await page.screenshot(full_page=True)
             await expect(page.locator(".uplot canvas")).to_be_visible()
-    assert len(picture) > 50_000
-    if os.environ.get("QIST_TEST_PICTURES") or not PICTURE.exists():
-        PICTURE.parent.mkdir(exist_ok=True)
-        PICTURE.write_bytes(picture)
+            await keep_picture(page, "overview")
 
 
 async def live_until(house: House, said: str) -> None:
@@ -199,34 +154,3 @@ async def live_until(house: House, said: str) -> None:
     driver = Driver(house.settings, world, start, until)
     assert await driver.run(enough=lambda: driver.now >= on(said))
     await house.until(f"{API}/dashboard", lambda told: not any(told["lag"].values()))
-
-
-CONTRASTS = """
-() => {
-  // The text of each element against the first background behind it that is not transparent.
-  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgb = (colour) => {
-    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const light = ([r, g, b]) => {
-    const [x, y, z] = [r, g, b].map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
-  };
-  const seen = [];
-  for (const element of document.querySelectorAll("body *")) {
-    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!own || !element.checkVisibility() || element.closest(".unseen, .skip, script, noscript, option")) continue;
-    let behind = element, back = [0, 0, 0, 0];
-    while (behind && back[3] < 255) {
-      back = rgb(getComputedStyle(behind).backgroundColor);
-      behind = behind.parentElement;
-    }
-    if (back[3] < 255) back = rgb(getComputedStyle(document.body).backgroundColor);
-    const [a, b] = [light(rgb(getComputedStyle(element).color)), light(back)].sort((x, y) => y - x);
-    const ratio = Math.round(100 * (a + 0.05) / (b + 0.05)) / 100;
-    seen.push({ text: element.textContent.trim().slice(0, 40), ratio });
-  }
-  return seen;
-}
-"""
