@@ -134,7 +134,7 @@ async def promises(pool: asyncpg.Pool, *, state: str = "open", limit: int = 50) 
     return [dict(row) for row in rows]
 
 
-async def arms(pool: asyncpg.Pool | PoolConnectionProxy) -> list[dict[str, Any]]:
+async def arms(pool: asyncpg.Pool | asyncpg.Connection | PoolConnectionProxy) -> list[dict[str, Any]]:
     """What each arm of each strategy brought: counts, and paise where there is money."""
     rows = await pool.fetch(
         "SELECT strategy, arm, metric, sum(count)::bigint AS count, sum(paise)::bigint AS paise FROM collections.arms"

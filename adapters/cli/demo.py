@@ -175,12 +175,43 @@ def told(summary: dict[str, Any]) -> str:
         ),
         ("recovered by retry", f"Rs. {format_rupees(summary['recovered_after_retry_paise'])}"),
         ("paid by link", f"Rs. {format_rupees(summary['recovery']['links_paise'])}"),
+        ("promises to pay", counted(summary["promises"], "kept", "broken", "open")),
+        ("cases", counted(summary["cases"], "closed", "open")),
         ("trial balance", f"Rs. {format_rupees(summary['trial_balance_paise'])}"),
         ("reconciles", "yes, to the paisa" if summary["reconciles"] else "NO"),
         *(("", difference) for difference in summary["differences"]),
     ]
     lines = [f"{name:<20}{value}" for name, value in rows]
-    return "\n".join([*lines, "", *recovery_told(summary["recovery"])])
+    return "\n".join([*lines, "", *recovery_told(summary["recovery"]), "", *arms_told(summary["collections"])])
+
+
+def counted(numbers: dict[str, int], *names: str) -> str:
+    return ", ".join(f"{numbers.get(name, 0)} {name}" for name in names)
+
+
+def arms_told(arms: list[dict[str, Any]]) -> list[str]:
+    """What each arm of each strategy of collections brought."""
+    from domain.money import format_rupees
+
+    widths = ("<26", ">9", ">9", ">9", ">9", ">20", ">14")
+
+    def line(*cells: Any) -> str:
+        return "".join(f"{cell!s:{width}}" for cell, width in zip(cells, widths, strict=True))
+
+    lines = [line("collections", "arrears", "ended", "promised", "kept %", "Rs. meanwhile", "% of overdue")]
+    for one in arms:
+        lines.append(
+            line(
+                f"  {one['strategy']} {one['arm']}",
+                one["entered"],
+                one["cured"],
+                one["promised"],
+                one["kept_percent"] or "",
+                format_rupees(one["recovered_paise"]),
+                one["recovered_percent"] or "",
+            )
+        )
+    return lines
 
 
 def recovery_told(recovery: dict[str, Any]) -> list[str]:

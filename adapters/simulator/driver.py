@@ -49,7 +49,7 @@ INSTRUCTING = {
     "loan.payment-link-offered.v1": "link_id",
 }
 """Events that an instruction follows from, and what they call its id."""
-TELLING = (*INSTRUCTING, "loan.preclosure-quoted.v1")
+TELLING = (*INSTRUCTING, "loan.preclosure-quoted.v1", "loan.case-opened.v1", "loan.case-closed.v1")
 IMPATIENT_SECONDS = 60
 """Qist deals with a moment in well under a second; after this long it is stuck, and the demo says so."""
 
@@ -236,7 +236,7 @@ class Driver:
                     continue
                 if part.topic != LOAN_EVENTS.name:
                     self._told.add(body["instruction_id"])
-                self._world.hear(kind, body)
+                self._world.hear(kind, body, datetime.fromisoformat(headers["ce_time"].decode()))
         return heard
 
 
@@ -248,8 +248,11 @@ async def projections_caught_up(database: asyncpg.Connection, seconds: float = 1
                 "SELECT count(*) FROM partitions p"
                 " LEFT JOIN ledger.positions l USING (partition) LEFT JOIN dashboard.positions d USING (partition)"
                 " LEFT JOIN loan_view.positions v USING (partition) LEFT JOIN delinquency.positions q USING (partition)"
+                " LEFT JOIN collections.positions c USING (partition)"
+                " LEFT JOIN reconciliation.positions r USING (partition)"
                 " WHERE p.position > 0 AND least(coalesce(l.position, 0), coalesce(d.position, 0),"
-                " coalesce(v.position, 0), coalesce(q.position, 0)) < p.position"
+                " coalesce(v.position, 0), coalesce(q.position, 0), coalesce(c.position, 0), coalesce(r.position, 0))"
+                " < p.position"
             )
             if behind == 0:
                 return

@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from adapters import recoveries
+from adapters import casework, recoveries
 from adapters.simulator.driver import Driver
 from adapters.simulator.world import Books
 from projections.ledger import BANK, PRINCIPAL
@@ -33,6 +33,8 @@ async def summarise(database: asyncpg.Connection, driver: Driver, books: Books, 
         "SELECT outcome, failure_class, sum(count) AS count FROM dashboard.debits GROUP BY 1, 2"
     )
     recovery = {**await recoveries.recoveries(database), **await recoveries.by_link(database)}
+    cases = await database.fetch("SELECT state, count(*) FROM collections.cases GROUP BY 1")
+    promises = await database.fetch("SELECT state, count(*) FROM collections.promises GROUP BY 1")
     balances = {
         row["account"]: int(row["paise"])
         for row in await database.fetch("SELECT account, sum(paise) AS paise FROM ledger.balances GROUP BY account")
@@ -73,6 +75,9 @@ async def summarise(database: asyncpg.Connection, driver: Driver, books: Books, 
         "debits": counted(debits),
         "recovered_after_retry_paise": recovery["recovered_paise"],
         "recovery": recovery,
+        "cases": {row["state"]: row["count"] for row in cases},
+        "promises": {row["state"]: row["count"] for row in promises},
+        "collections": await casework.arms(database),
         "loans_closed": stages.get("closed", 0),
         "trial_balance_paise": trial_balance,
         "reconciles": not differences,

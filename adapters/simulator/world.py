@@ -13,12 +13,42 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from adapters.simulator.population import FUNDS, Borrower, Outage, add_months
+from adapters.simulator.population import FUNDS, Borrower, Habit, Outage, add_months
 from domain.calendar import IST
 
 SOFT_CODE = {"enach": "04", "upi": "Z9", "card": "51"}
 HARD_CODE = {"enach": "01", "upi": "YE", "card": "14"}
 TECHNICAL_CODE = {"enach": "59", "upi": "U30", "card": "91"}
+PROMISE = "servicing.promise-to-pay.v1"
+SAYS_SO = 0.15
+"""How likely one whose account was empty names a day in the app."""
+KEEPS: dict[Habit, float] = {
+    "steady": 0.9, "thin": 0.65, "late": 0.5, "prepays": 0.9, "precloses": 0.9, "leaves": 0.2,
+}  # fmt: skip
+LEFT_LYING = 0.1
+"""Cases that nobody gets to."""
+MOST_TURNS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How people deal with a kind of case: within which hours, where they speak, and how it ends."""
+
+    hours: tuple[int, int]
+    channel: str = ""
+    ends: tuple[str, ...] = ()
+    weights: tuple[int, ...] = ()
+
+
+CALLED = ("promised", "no-answer", "cannot-pay", "refused-to-pay", "wrong-contact")
+CASEWORK = {
+    "call": Work((2, 24), "call", CALLED, (50, 30, 10, 6, 4)),
+    "broken-promise": Work((2, 24), "call", CALLED, (35, 30, 20, 12, 3)),
+    "collection-exhausted": Work((4, 48), "call", CALLED, (40, 30, 15, 10, 5)),
+    "visit": Work((24, 90), "visit", ("promised", "visited", "refused-to-pay", "wrong-contact"), (45, 35, 12, 8)),
+    "legal-notice": Work((24, 150), "", ("notice-sent",), (1,)),
+}
+USUAL = Work((2, 60))
 ANSWER_HOURS = {"enach": 6, "upi": 1, "card": 1}
 
 
@@ -39,6 +69,10 @@ class Sending:
     received_paise: int = field(default=0, compare=False)
     """What it moves to the borrower."""
     raw: bytes | None = field(default=None, compare=False)
+    case_id: str = field(default="", compare=False)
+    """The case that it is about: nothing is sent of one that is closed."""
+    if_owed: bool = field(default=False, compare=False)
+    """Sent only while the borrower has not made good the last debit that failed."""
 
 
 @dataclass(slots=True)
@@ -55,6 +89,14 @@ class Books:
     garbage_sent: int = 0
 
 
+def at_work(at: datetime) -> datetime:
+    """That moment, or the next at which people work: from 9 to 18 o'clock."""
+    local = at.astimezone(IST)
+    if local.hour < 9:
+        return local.replace(hour=9)
+    return local if local.hour < 18 else (local + timedelta(days=1)).replace(hour=9)
+
+
 class World:
     """The borrowers, their accounts and the gateways."""
 
@@ -66,6 +108,10 @@ class World:
         self._queue: list[Sending] = []
         self._order = 0
         self._seen: set[str] = set()
+        self._closed: set[str] = set()
+        """Cases that are closed."""
+        self._owed: dict[str, int] = {}
+        """Loan -> paise of the last failed debit, until money came."""
         self.books = Books()
         for person in borrowers:
             self._plan_life(person)
@@ -77,15 +123,35 @@ class World:
         return self._queue[0].at if self._queue else None
 
     def sendings(self, now: datetime) -> list[Sending]:
-        """Everything that the world sends up to now, in order."""
-        due: list[Sending] = []
+        """What the world sends up to now, in order; of a loan's messages only the first, since topics have no order
+        between them: ask again for the others once it is dealt with."""
+        due: dict[str, Sending] = {}
+        later: list[Sending] = []
         while self._queue and self._queue[0].at <= now:
             sending = heapq.heappop(self._queue)
-            self.books.paid_by_borrower[sending.key] += sending.paid_paise
-            self.books.received_by_borrower[sending.key] += sending.received_paise
-            self.books.repeats_sent += sending.times - 1
-            due.append(sending)
-        return due
+            if sending.key in due:
+                later.append(sending)
+            elif not self._is_pointless(sending):
+                self._account_for(sending)
+                due[sending.key] = sending
+        for sending in later:
+            heapq.heappush(self._queue, sending)
+        return list(due.values())
+
+    def _is_pointless(self, sending: Sending) -> bool:
+        """People look before they act."""
+        return sending.case_id in self._closed or (sending.if_owed and sending.key not in self._owed)
+
+    def _account_for(self, sending: Sending) -> None:
+        self.books.paid_by_borrower[sending.key] += sending.paid_paise
+        self.books.received_by_borrower[sending.key] += sending.received_paise
+        self.books.repeats_sent += sending.times - 1
+        if sending.type == "gateway.debit.failed.v1" and "amount_paise" in sending.body:
+            self._owed[sending.key] = sending.body["amount_paise"]
+        elif sending.paid_paise > 0:
+            self._owed.pop(sending.key, None)
+        if sending.type == PROMISE:
+            self._keep_or_break(sending)
 
     def _send(
         self,
@@ -98,10 +164,15 @@ class World:
         *,
         paid: int = 0,
         received: int = 0,
+        case_id: str = "",
+        if_owed: bool = False,
     ) -> None:
         self._order += 1
         times = 2 if self._dice("twice", identity).random() < 0.02 else 1
-        heapq.heappush(self._queue, Sending(at, self._order, topic, key, kind, identity, body, times, paid, received))
+        sending = Sending(
+            at, self._order, topic, key, kind, identity, body, times, paid, received, case_id=case_id, if_owed=if_owed
+        )
+        heapq.heappush(self._queue, sending)
 
     def _dice(self, *about: str) -> random.Random:
         return random.Random(":".join((str(self._seed), *about)))
@@ -146,18 +217,42 @@ class World:
             )  # fmt: skip
             heapq.heappush(self._queue, sending)
 
-    def _command(self, at: datetime, person: Borrower, name: str, fields: Mapping[str, Any]) -> None:
-        command_id = f"{name}:{person.loan_id}"
+    def _command(
+        self,
+        at: datetime,
+        person: Borrower,
+        name: str,
+        fields: Mapping[str, Any],
+        *,
+        about: str = "",
+        by: str = "borrower",
+        case_id: str = "",
+        if_owed: bool = False,
+    ) -> None:
+        if at >= self._until:
+            return
+        command_id = f"{name}:{about or person.loan_id}"
         body = {
             "loan_id": person.loan_id,
             "command_id": command_id,
-            "requested_by": "borrower",
+            "requested_by": by,
             "requested_at": at.isoformat(),
             **fields,
         }
-        self._send(at, "servicing.commands", person.loan_id, f"servicing.{name}.v1", command_id, body)
+        kind = f"servicing.{name}.v1"
+        self._send(at, "servicing.commands", person.loan_id, kind, command_id, body, case_id=case_id, if_owed=if_owed)
 
-    def _pay(self, at: datetime, person: Borrower, paise: int, intent: str, about: str, method: str = "upi") -> None:
+    def _pay(
+        self,
+        at: datetime,
+        person: Borrower,
+        paise: int,
+        intent: str,
+        about: str,
+        method: str = "upi",
+        *,
+        if_owed: bool = False,
+    ) -> None:
         if at >= self._until:
             return
         reference = f"UPI-{person.loan_id}-{about}"
@@ -170,12 +265,15 @@ class World:
             "at": at.isoformat(),
             "intent": intent,
         }
-        self._send(at, "gateway.payments", person.loan_id, "gateway.payment.received.v1", reference, body, paid=paise)
+        self._send(
+            at, "gateway.payments", person.loan_id, "gateway.payment.received.v1", reference, body, paid=paise,
+            if_owed=if_owed,
+        )  # fmt: skip
 
     # --- what Qist asks --------------------------------------------------------------------------------------
 
-    def hear(self, kind: str, body: Mapping[str, Any]) -> None:
-        """An instruction or an event of Qist; anything heard before is not done twice."""
+    def hear(self, kind: str, body: Mapping[str, Any], at: datetime) -> None:
+        """An instruction or an event of Qist, and when it happened; anything heard before is not done twice."""
         match kind:
             case "servicing.payout-instruction.v1" | "servicing.refund-instruction.v1":
                 self._pay_out(body)
@@ -187,6 +285,10 @@ class World:
                 self._follow_link(body)
             case "loan.preclosure-quoted.v1":
                 self._accept_quote(body)
+            case "loan.case-opened.v1":
+                self._work_case(body, at)
+            case "loan.case-closed.v1":
+                self._closed.add(body["case_id"])
             case _:
                 pass
 
@@ -252,7 +354,9 @@ class World:
             self._send(at, topic, loan_id, "gateway.debit.failed.v1", f"failed:{instruction}", answer)
             if person.habit == "late" and int(body["attempt"]) == 1:
                 later = at + timedelta(days=self._dice("late", instruction).randrange(2, 40))
-                self._pay(later.replace(hour=18), person, paise, "dues", instruction)
+                self._pay(later.replace(hour=18), person, paise, "dues", instruction, if_owed=True)
+            elif code in SOFT_CODE.values() and self._dice("app", instruction).random() < SAYS_SO:
+                self._promise(at + timedelta(hours=3), person, paise, "app", instruction)
             return
         self.books.answers["succeeded"] += 1
         self._send(at, topic, loan_id, "gateway.debit.succeeded.v1", f"succeeded:{instruction}", answer, paid=paise)
@@ -279,6 +383,77 @@ class World:
         if attempt > 1 and (day == person.salary_day or dice.random() < 0.4):
             likely = max(likely, 0.85) if person.habit != "late" else 0.3
         return "" if dice.random() < likely else SOFT_CODE[rail]
+
+    # --- promises, and people at work ------------------------------------------------------------------------
+
+    def _work_case(self, body: Mapping[str, Any], opened: datetime) -> None:
+        """Somebody takes the case, and works on it when its hours have come; some lie until they escalate."""
+        case_id, loan_id = body["case_id"], body["loan_id"]
+        if not self._first_time(case_id):
+            return
+        person, dice = self._people[loan_id], self._dice("case", case_id)
+        work = CASEWORK.get(body["kind"], USUAL)
+        if dice.random() < LEFT_LYING:
+            return
+        by = f"E-{dice.randrange(1, 13)}"
+        at = at_work(opened + timedelta(hours=dice.randrange(1, 6)))
+        self._on_case(at, person, "assign-case", case_id, 0, by, {"assignee": by})
+        for turn in range(1, MOST_TURNS + 1):
+            at = at_work(at + timedelta(hours=dice.randrange(*work.hours)))
+            said = dice.choices(work.ends, work.weights)[0] if work.ends else "resolved"
+            if said == "no-answer" and turn < MOST_TURNS:
+                fields = {"note": "nobody answered", "disposition": said}
+                self._on_case(at, person, "note-case", case_id, turn, by, fields)
+                continue
+            if said == "promised":
+                paise = self._owed.get(loan_id, person.principal_paise // person.instalments)
+                self._promise(at, person, paise, work.channel, case_id, by=by, case_id=case_id)
+                at += timedelta(hours=1)
+            self._on_case(at, person, "close-case", case_id, turn, by, {"disposition": said})
+            return
+
+    def _on_case(
+        self, at: datetime, person: Borrower, name: str, case_id: str, turn: int, by: str, fields: Mapping[str, Any]
+    ) -> None:
+        fields = {"case_id": case_id, **fields}
+        self._command(at, person, name, fields, about=f"{case_id}:{turn}", by=by, case_id=case_id)
+
+    def _promise(
+        self,
+        at: datetime,
+        person: Borrower,
+        paise: int,
+        channel: str,
+        about: str,
+        *,
+        by: str = "borrower",
+        case_id: str = "",
+    ) -> None:
+        """The borrower names a day for so much, in the app or to whoever is on a case."""
+        dice = self._dice("promise", about)
+        fields = {
+            "amount_paise": paise,
+            "by": (at.astimezone(IST).date() + timedelta(days=dice.randrange(2, 11))).isoformat(),
+            "channel": channel,
+            **({"case_id": case_id} if case_id else {}),
+        }
+        self._command(at, person, "promise-to-pay", fields, about=about, by=by, case_id=case_id, if_owed=not case_id)
+
+    def _keep_or_break(self, promise: Sending) -> None:
+        """The money comes on the day before, in part, or not at all; one who has paid otherwise pays no second time."""
+        person, dice = self._people[promise.key], self._dice("keeps", promise.identity)
+        paise = promise.body["amount_paise"]
+        chance = dice.random()
+        if chance >= KEEPS[person.habit]:
+            if chance > 0.9:
+                paise //= 2
+            else:
+                return
+        day = date.fromisoformat(promise.body["by"]) - timedelta(days=dice.randrange(2))
+        at = datetime.combine(day, datetime.min.time(), IST) + timedelta(hours=19)
+        self._pay(
+            max(at, promise.at + timedelta(hours=1)), person, paise, "dues", promise.identity, if_owed=promise.if_owed
+        )
 
     def _sign(self, body: Mapping[str, Any]) -> None:
         """Half of those who are asked for a mandate sign one, on an account that works, within a week."""

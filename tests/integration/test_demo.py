@@ -14,7 +14,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.broker, pytest.mark.timeout(250)]
 
 MONEY = (
     "loans", "loans_closed", "applied", "repeated", "dead_letters", "events", "debits", "disbursed_paise",
-    "collected_paise", "principal_outstanding_paise", "recovered_after_retry_paise",
+    "collected_paise", "principal_outstanding_paise", "recovered_after_retry_paise", "recovery", "cases", "promises",
+    "collections",
 )  # fmt: skip
 
 
@@ -47,6 +48,8 @@ async def test_the_same_seed_gives_the_same_money() -> None:
     assert one["loans"] == 40
     assert one["debits"]["failed"]["soft"] > 0
     assert one["recovered_after_retry_paise"] > 0
+    assert one["cases"]["closed"] > 0
+    assert sum(one["promises"].values()) > 0
     for told in (one, again):
         assert told["reconciles"] is True
         assert told["differences"] == []
