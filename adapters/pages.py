@@ -15,6 +15,7 @@ PAGES = {
     "docs/products.md": "adapters.product_pages:products_page",
     "docs/product.schema.json": "adapters.product_pages:schema_page",
     "docs/openapi.yaml": "adapters.http.openapi:page",
+    "docs/reports.md": "adapters.reports.page:reports_page",
     "docs/asyncapi.yaml": "adapters.asyncapi:page",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -111,6 +111,21 @@ def recovered_from(event: e.DebitSucceeded, loan: Loan) -> str:
     return next((one.outcome for one in answers if one.number == event.number and one.outcome != SUCCESS), "")
 
 
+SETTLING: frozenset[type[LoanEvent]] = frozenset(
+    {e.DebitSucceeded, e.PaymentReceived, e.ExcessApplied, e.ReceiptReversed}
+)
+"""Events whose lines say what money settled: the metric `settled`, by kind of line; negative where it is undone."""
+
+
+def settled(event: Any, loan: Loan) -> Iterator[tuple[str, int]]:
+    """What a line settled, and paise; `KIND:arrears` of an instalment that fell due in an earlier month."""
+    month = event.timestamp.astimezone(IST).date().replace(day=1)
+    for line in event.lines:
+        due = loan.due_by_key.get((line["for"], line.get("number", 0)))
+        late = due is not None and due.due_on < month
+        yield f"{line['for']}:arrears" if late else line["for"], line["paise"]
+
+
 class Dashboard:
     """The projection `dashboard`."""
 
@@ -160,6 +175,9 @@ class DashboardFolding:
         if metrics is not None:
             for metric, dimension, paise in metrics(event):
                 add(self.daily, (partition, day, metric, dimension), paise, position, recorded_at)
+        if kind in SETTLING:
+            for what, paise in settled(event, loan):
+                add(self.daily, (partition, day, "settled", what), paise, position, recorded_at)
         if outcome is not None:
             debit: Any = event
             key = (

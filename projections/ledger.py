@@ -463,6 +463,13 @@ def balances_by_state(loan: Loan) -> Entries:
 
 # --- Tables --------------------------------------------------------------------------------------------------
 
+REPORTED = (
+    "accounts && ARRAY["
+    + ", ".join(map(str, (GST_PAYABLE, RECOVERY_INCOME, WRITTEN_OFF, SETTLEMENT_LOSS)))
+    + "]::smallint[]"
+)
+"""Entries that are reported one by one: an index finds them among all others."""
+
 JOURNAL = Table(
     "journal",
     columns=(
@@ -478,7 +485,7 @@ JOURNAL = Table(
     ),
     key=("partition", "position"),
     mode="append",
-    indexes=("partition, loan_id, position",),
+    indexes=("partition, loan_id, position", f"booked_at WHERE {REPORTED}"),
     checks=("{schema}.total(amounts) = 0", "cardinality(accounts) = cardinality(amounts)"),
 )
 BALANCES = Table(
@@ -493,10 +500,11 @@ DAILY = Table(
         ("partition", "integer"),
         ("account", "smallint"),
         ("booked_on", "date"),
+        ("topic", "text"),
         ("debit_paise", "bigint"),
         ("credit_paise", "bigint"),
     ),
-    key=("partition", "account", "booked_on"),
+    key=("partition", "account", "booked_on", "topic"),
     mode="add",
 )
 
@@ -567,7 +575,7 @@ class LedgerFolding:
     def __init__(self) -> None:
         self.journal: list[Row] = []
         self.balances: dict[tuple[int, str, int], int] = {}
-        self.daily: dict[tuple[int, int, date], list[int]] = {}
+        self.daily: dict[tuple[int, int, date, str], list[int]] = {}
 
     def see(self, recorded: Recorded, loan: Loan) -> None:
         partition, position, loan_id, _, event, _ = recorded
@@ -586,9 +594,9 @@ class LedgerFolding:
         for account, paise in entries.items():
             key = (partition, loan_id, account)
             balances[key] = balances.get(key, 0) + paise
-            day = daily.get((partition, account, booked))
+            day = daily.get((partition, account, booked, event.TOPIC))
             if day is None:
-                day = daily[partition, account, booked] = [0, 0]
+                day = daily[partition, account, booked, event.TOPIC] = [0, 0]
             if paise > 0:
                 day[0] += paise
             else:

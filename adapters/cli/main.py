@@ -56,6 +56,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "codes list": ("adapters.cli.codes:list_codes", "What failure codes mean, rail by rail."),
     "codes show": ("adapters.cli.codes:show_code", "What one means now, and what was said of it before."),
     "codes classify": ("adapters.cli.codes:classify", "Say what a code means, from now on and without a release."),
+    "report": ("adapters.cli.report:app", "Compliance and management reports, each reconciled to the ledger."),
     "audit verify": ("adapters.cli.audit:verify", "Hash chains, trial balance, read models: name every flaw."),
     "send": ("adapters.cli.send:send", "Publish a message as an upstream system or a gateway would."),
     "scenario": ("adapters.cli.scenario:scenario", "A loan's life from a file: no broker, no database."),

@@ -1,0 +1,1 @@
+"""Compliance and management reports: each a table of data with its reconciliation to the ledger."""
