@@ -1,38 +1,36 @@
 """When an account is likely to hold the money: a small Bayesian model whose every part can be named.
 
-Money comes by one of two habits. A *payday* borrower gets it once a month, on a day of the month that we believe to be
-the declared salary day or learn otherwise, sometimes some days late, and has spent it after some days. An *irregular*
-one gets it at any time, so often a month, and keeps it some days. Each debit so far speaks for the habits under which
-it is likely. What is believed then is a list of *futures*: sets of slots in which the money would be there, each with a
-weight. The likelihood of a debit is the weight of the futures that hold its slot; once it fails, they are out, and what
-is likely next follows from the others. Nothing about a person is used but how debits went, the segment and the salary
-day.
+Money comes by one of three habits. A *payday* borrower gets it once a month, on a day that we believe to be the
+declared salary day or learn otherwise, sometimes some days late, and has spent it after some days. A *periodic* one
+gets it on a weekday, every week or every other one. An *irregular* one gets it at any time, so often a month, and keeps
+it some days. Each debit so far speaks for the habits under which it is likely; as time passes a few habits give way to
+others, so that what was learnt long ago counts less and a payday that moves is found again. What is believed then is a
+list of *futures*: sets of slots in which the money would be there, each with a weight. The likelihood of a debit is the
+weight of the futures that hold its slot; once it fails, they are out, and what is likely next follows from the others.
+Nothing about a person is used but how debits went, the segment and the salary day.
 
 Slots are thirds of a day (before 9:00, before 14:00, later; Asia/Kolkata), counted from day 1 of the calendar.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache, lru_cache
 from itertools import product
 from math import exp, log
+from operator import itemgetter, mul
 from typing import NamedTuple
 
 from domain.calendar import IST
 
-MODEL = "habits-1"
+MODEL = "habits-2"
 """Names the model in the events of its decisions; another table or another form is another name."""
 
 SLOTS_A_DAY = 3
 NOISE = 0.04
 """Share of debits that go against a habit that is right."""
-FORGET = 0.85
-"""Weight of what a debit says, for each month that it is old: paydays change."""
-HORIZON_DAYS = 64
-"""Futures look so far ahead of an instalment's due day."""
 
 
 class Seen(NamedTuple):
@@ -64,28 +62,43 @@ def slot_on(day: date, hour: int) -> int:
 
 PAYDAYS = tuple(range(1, 32))
 LASTS = (1, 3, 6, 10, 16, 23, 30)
-"""Days for which the money lasts after payday."""
-LATE = ((0, 0.60), (1, 0.15), (2, 0.08), (3, 0.05), (5, 0.06), (9, 0.06))
-"""By how many days income is late, with its share."""
+"""Days for which the money lasts once it came."""
+LATE = ((0, 0.62), (1, 0.15), (2, 0.08), (4, 0.09), (8, 0.06))
+"""By how many days monthly income is late, with its share."""
 ARRIVES = (0.55, 0.25, 0.20)
-"""In which third of its day income comes."""
+"""In which third of its day income comes; late income comes in the middle one."""
 
-MONTHLY = tuple(product(PAYDAYS, LASTS))
+PERIODS = (7, 14)
+"""Days from one income to the next, where it keeps to a weekday."""
+PERIODIC_LASTS = (1, 2, 4, 7)
+COMES = 0.8
+"""Share of such incomes that come, and cover what is asked."""
+
 OFTEN = (0.02, 0.06, 0.14, 0.35)
 """Chance that money comes on a day, where it has none..."""
 KEPT = (2, 5, 12, 30)
 """... and for how many days it stays."""
-IRREGULAR = tuple(product(OFTEN, KEPT))
-GAPS = 16
+WAITS = 16
 """Futures of an irregular habit are drawn as so many equally likely waits for money."""
+
+MONTHLY = tuple(product(PAYDAYS, LASTS))
+PERIODIC = tuple((period, phase, lasts) for period in PERIODS for phase in range(period) for lasts in PERIODIC_LASTS)
+IRREGULAR = tuple(product(OFTEN, KEPT))
+_MONTHLY_END = len(MONTHLY)
+_REGULAR_END = _MONTHLY_END + len(PERIODIC)
+
+CHANGES = 0.08
+"""Chance that, within a month, a habit gives way to any other that the segment may have."""
+VARIES = 0.15
+"""Chance that, within a month, money comes to last a step of `LASTS` longer; as much again, shorter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
     """What is believed of a segment's borrower before any debit."""
 
-    monthly: float
-    """Probability of a payday habit."""
+    kinds: tuple[float, float, float]
+    """Of a monthly, a periodic and an irregular habit."""
     lasts: tuple[float, ...]
     """Of each of `LASTS`."""
     declared: float
@@ -95,18 +108,18 @@ class Prior:
 
 
 PRIORS = {
-    "salaried": Prior(0.90, (0.10, 0.15, 0.20, 0.20, 0.15, 0.10, 0.10), 0.55, (1, 1, 1, 1), (1, 1, 1, 1)),
-    "self-employed": Prior(0.20, (0.15, 0.2, 0.2, 0.2, 0.1, 0.1, 0.05), 0.3, (1, 2, 2, 1), (1, 1, 1, 1)),
-    "gig": Prior(0.15, (0.15, 0.2, 0.2, 0.2, 0.1, 0.1, 0.05), 0.3, (1, 1, 2, 2), (1, 1, 1, 1)),
-    "distressed": Prior(0.70, (0.35, 0.25, 0.15, 0.10, 0.05, 0.05, 0.05), 0.5, (3, 1, 1, 1), (2, 1, 1, 1)),
+    "salaried": Prior((0.90, 0.03, 0.07), (0.10, 0.15, 0.20, 0.20, 0.15, 0.10, 0.10), 0.55, (1, 1, 1, 1), (1, 1, 1, 1)),
+    "self-employed": Prior((0.20, 0.10, 0.70), (0.15, 0.2, 0.2, 0.2, 0.1, 0.1, 0.05), 0.3, (1, 2, 2, 1), (1, 1, 1, 1)),
+    "gig": Prior((0.15, 0.30, 0.55), (0.15, 0.2, 0.2, 0.2, 0.1, 0.1, 0.05), 0.3, (1, 1, 2, 2), (1, 1, 1, 1)),
+    "distressed": Prior((0.65, 0.05, 0.30), (0.35, 0.25, 0.15, 0.1, 0.05, 0.05, 0.05), 0.5, (3, 1, 1, 1), (2, 1, 1, 1)),
 }
-UNKNOWN = Prior(0.55, (0.15, 0.2, 0.2, 0.15, 0.1, 0.1, 0.1), 0.5, (1, 1, 1, 1), (1, 1, 1, 1))
+UNKNOWN = Prior((0.50, 0.15, 0.35), (0.15, 0.2, 0.2, 0.15, 0.1, 0.1, 0.1), 0.5, (1, 1, 1, 1), (1, 1, 1, 1))
 """For a segment that no table knows."""
 
 
 @cache
-def prior_of(segment: str, salary_day: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Prior weights of `MONTHLY` and of `IRREGULAR`; all of them together are 1."""
+def prior_of(segment: str, salary_day: int) -> tuple[float, ...]:
+    """Weights of `MONTHLY`, `PERIODIC` and `IRREGULAR`, in this order; all of them together are 1."""
     prior = PRIORS.get(segment, UNKNOWN)
     days = [1.0] * len(PAYDAYS)
     if salary_day:
@@ -115,9 +128,12 @@ def prior_of(segment: str, salary_day: int) -> tuple[tuple[float, ...], tuple[fl
         days[salary_day - 1] += prior.declared
         for off in (-2, -1, 1, 2):
             days[(salary_day - 1 + off) % 31] += prior.declared / 8
-    monthly = tuple(a * b for a, b in product(_shares(days), _shares(prior.lasts)))
-    irregular = tuple(a * b for a, b in product(_shares(prior.often), _shares(prior.kept)))
-    return tuple(prior.monthly * w for w in monthly), tuple((1 - prior.monthly) * w for w in irregular)
+    monthly, periodic, irregular = prior.kinds
+    return (
+        *(monthly * a * b for a, b in product(_shares(days), _shares(prior.lasts))),
+        *(periodic / len(PERIODS) / period / len(PERIODIC_LASTS) for period, _, _ in PERIODIC),
+        *(irregular * a * b for a, b in product(_shares(prior.often), _shares(prior.kept))),
+    )
 
 
 def _shares(weights: Sequence[float]) -> list[float]:
@@ -131,13 +147,14 @@ def _shares(weights: Sequence[float]) -> list[float]:
 @cache
 def _present(since: int, third: int) -> tuple[float, ...]:
     """For each of `LASTS`: the chance that the money is there so many days and thirds after payday."""
-    here = 0.0
-    for late, share in LATE:
-        if late < since:
-            here += share
-        elif late == since:
-            here += share * sum(ARRIVES[: third + 1])
-    return tuple(here if since < last else 0.0 for last in LASTS)
+    return tuple(
+        sum(
+            share * (1.0 if late < since else sum(ARRIVES[: third + 1]) if late == 0 else float(third > 0))
+            for late, share in LATE
+            if late <= since < late + last
+        )
+        for last in LASTS
+    )
 
 
 @lru_cache(4096)
@@ -162,78 +179,117 @@ def _length(year: int, month: int) -> int:
 
 
 @lru_cache(16384)
-def _says(slot: int, funded: bool) -> tuple[float, ...]:
-    """For each of `MONTHLY`: the log of how likely this debit's outcome is under it."""
+def _there(slot: int) -> tuple[float, ...]:
+    """For each of `MONTHLY` and `PERIODIC`: that the money is there in a slot."""
     day, third = divmod(slot, SLOTS_A_DAY)
-    return tuple(
-        log(NOISE + (1 - 2 * NOISE) * (here if funded else 1 - here))
-        for since in _days_since(day)
-        for here in _present(since, third)
-    )
+    monthly = (here for since in _days_since(day) for here in _present(since, third))
+    periodic = (_periodic(day, third, *habit) for habit in PERIODIC)
+    return (*monthly, *periodic)
 
 
-def _says_irregular(habit: tuple[float, int], seen: Seen, before: Seen | None) -> float:
-    """The log of how likely a debit's outcome is under an irregular habit, given the one before it."""
-    often, kept = habit
-    share = often * kept / (1 + often * kept)
-    here = share
-    if before is not None:
-        gap = (seen.slot - before.slot) / SLOTS_A_DAY
-        here += ((1.0 if before.funded else 0.0) - share) * exp(-gap * (often + 1 / kept))
-    return log(NOISE + (1 - 2 * NOISE) * (here if seen.funded else 1 - here))
+def _periodic(day: int, third: int, period: int, phase: int, lasts: int) -> float:
+    since = (day - phase) % period
+    return COMES * (sum(ARRIVES[: third + 1]) if since == 0 else float(since < lasts))
+
+
+@lru_cache(16384)
+def _irregular(gap_slots: int, funded: bool | None) -> tuple[float, ...]:
+    """For each of `IRREGULAR`: that the money is there so long after a debit found it, or not (None: no debit yet)."""
+    gap = gap_slots / SLOTS_A_DAY
+    found: list[float] = []
+    for often, kept in IRREGULAR:
+        share = often * kept / (1 + often * kept)
+        off = 0.0 if funded is None else (float(funded) - share) * exp(-gap * (often + 1 / kept))
+        found.append(share + off)
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """How much each habit is believed: weights of `MONTHLY` and `IRREGULAR`, 1 in all."""
+    """How much each habit is believed: weights of `MONTHLY`, `PERIODIC` and `IRREGULAR`, 1 in all."""
 
-    monthly: tuple[float, ...]
-    irregular: tuple[float, ...]
+    weights: tuple[float, ...]
 
     def payday(self) -> tuple[int, float]:
         """The likeliest payday, and how sure it is among paydays."""
-        whole = sum(self.monthly) or 1.0
-        width = len(LASTS)
-        days = [sum(self.monthly[at : at + width]) / whole for at in range(0, len(self.monthly), width)]
+        width, whole = len(LASTS), self.regular or 1.0
+        days = [sum(self.weights[at : at + width]) / whole for at in range(0, _MONTHLY_END, width)]
         surest = max(range(len(days)), key=days.__getitem__)
         return PAYDAYS[surest], days[surest]
+
+    def weekday(self) -> int:
+        """The likeliest weekday of a periodic habit: 0 = Monday."""
+        days = [0.0] * 7
+        for (_, phase, _), weight in zip(PERIODIC, self.weights[_MONTHLY_END:], strict=False):
+            days[(phase - 1) % 7] += weight
+        return max(range(7), key=days.__getitem__)
 
     @property
     def regular(self) -> float:
         """How much a payday habit is believed."""
-        return sum(self.monthly)
+        return sum(self.weights[:_MONTHLY_END])
+
+    @property
+    def periodic(self) -> float:
+        """How much a periodic habit is believed."""
+        return sum(self.weights[_MONTHLY_END:_REGULAR_END])
 
 
-def believe(borrower: Borrower, past: Iterable[Seen], now: int) -> Belief:
-    """From the prior and the debits so far, older ones counting less; `now` is a slot."""
-    monthly_prior, irregular_prior = prior_of(borrower.segment, borrower.salary_day)
-    monthly = list(map(log, monthly_prior))
-    irregular = list(map(log, irregular_prior))
-    before: Seen | None = None
-    for seen in past:
-        weight = FORGET ** ((now - seen.slot) / (30 * SLOTS_A_DAY))
-        monthly = [a + weight * b for a, b in zip(monthly, _says(seen.slot, seen.funded), strict=True)]
-        irregular = [
-            a + weight * _says_irregular(habit, seen, before) for a, habit in zip(irregular, IRREGULAR, strict=True)
-        ]
-        before = seen
-    top = max(*monthly, *irregular)
-    monthly = [exp(a - top) for a in monthly]
-    irregular = [exp(a - top) for a in irregular]
-    whole = sum(monthly) + sum(irregular)
-    return Belief(tuple(a / whole for a in monthly), tuple(a / whole for a in irregular))
+REMEMBERED = 72
+"""Debits that a belief goes by, the last ones: with three attempts for each instalment, two years."""
+
+
+def believe(borrower: Borrower, past: Sequence[Seen], now: int) -> Belief:
+    """From the prior and the debits so far, of which older ones count less; `now` is a slot."""
+    told = tuple(past[-REMEMBERED:])
+    weights = _after(borrower, told)
+    return Belief(_drifted(borrower, weights, now - told[-1].slot) if told else weights)
+
+
+@lru_cache(16384)
+def _after(borrower: Borrower, told: tuple[Seen, ...]) -> tuple[float, ...]:
+    """Weights of habits after some debits: each is believed by how likely it makes what they found (Bayes)."""
+    if not told:
+        return prior_of(*borrower)
+    before, seen = told[:-1], told[-1]
+    weights = _after(borrower, before)
+    if before:
+        weights = _drifted(borrower, weights, seen.slot - before[-1].slot)
+    off, sign = (NOISE, 1 - 2 * NOISE) if seen.funded else (1 - NOISE, 2 * NOISE - 1)
+    found = [weight * (off + sign * here) for weight, here in zip(weights, _chances(before, seen.slot), strict=True)]
+    whole = sum(found)
+    return tuple(weight / whole for weight in found)
+
+
+def _chances(before: Sequence[Seen], slot: int) -> tuple[float, ...]:
+    """For each habit: that the money is there in a slot, after some debits."""
+    return _there(slot) + (_irregular(slot - before[-1].slot, before[-1].funded) if before else _irregular(0, None))
+
+
+def _drifted(borrower: Borrower, weights: tuple[float, ...], slots: int) -> tuple[float, ...]:
+    """Beliefs after so many slots in which nothing was heard: a few habits have changed."""
+    months = max(0, slots) / (30 * SLOTS_A_DAY)
+    stays, varies = (1 - CHANGES) ** months, VARIES * min(1.0, months)
+    fresh = prior_of(borrower.segment, 0)
+    return tuple(
+        stays * (here + varies * (shorter + longer - 2 * here)) + (1 - stays) * anew
+        for here, shorter, longer, anew in zip(weights, _SHORTER(weights), _LONGER(weights), fresh, strict=True)
+    )
+
+
+def _beside(step: int) -> Callable[[tuple[float, ...]], tuple[float, ...]]:
+    """For each habit, the weight of that whose money lasts a step of `LASTS` longer; its own where there is none."""
+    width, at = len(LASTS), range(_REGULAR_END + len(IRREGULAR))
+    return itemgetter(*(one + step if one < _MONTHLY_END and 0 <= one % width + step < width else one for one in at))
+
+
+_SHORTER, _LONGER = _beside(-1), _beside(1)
 
 
 def funded(belief: Belief, before: Seen | None, slot: int) -> float:
     """That the money is there in a slot, whatever else that month brings; `before` is the last debit."""
-    day, third = divmod(slot, SLOTS_A_DAY)
-    monthly = [here for since in _days_since(day) for here in _present(since, third)]
-    asked = Seen(slot, 0, funded=True)
-    whole = sum(weight * (NOISE + (1 - 2 * NOISE) * here) for weight, here in zip(belief.monthly, monthly, strict=True))
-    return whole + sum(
-        weight * exp(_says_irregular(habit, asked, before))
-        for weight, habit in zip(belief.irregular, IRREGULAR, strict=True)
-    )
+    chances = _chances((before,) if before else (), slot)
+    return NOISE + (1 - 2 * NOISE) * sum(map(mul, belief.weights, chances))
 
 
 # --- futures -----------------------------------------------------------------------------------------------------
@@ -245,42 +301,45 @@ LEAST = 0.002
 """Habits that are believed less than this are left out of the futures."""
 
 
-def futures_of(belief: Belief, due_day: int) -> Futures:
-    """What the habits say of the slots from an instalment's due day (an ordinal) on; of an irregular one, both with and
-    without money on the day itself."""
+def futures_of(belief: Belief, due_day: int, days: int) -> Futures:
+    """What the habits say of the slots of so many days from an instalment's due day (an ordinal) on; of an irregular
+    one, both with and without money on the day itself."""
     found: Futures = {}
-    comes = _comes(due_day)
-    for (payday, lasts), weight in zip(MONTHLY, belief.monthly, strict=True):
+    comes = _comes(due_day, days)
+    weights = belief.weights
+    for (payday, lasts), weight in zip(MONTHLY, weights, strict=False):
         if weight >= LEAST:
-            for mask, share in _paydays(comes[payday - 1], lasts):
-                found[mask] = found.get(mask, 0.0) + weight * share
-    for habit, weight in zip(IRREGULAR, belief.irregular, strict=True):
+            _add(found, weight, _paydays(comes[payday - 1], lasts, days))
+    for (period, phase, lasts), weight in zip(PERIODIC, weights[_MONTHLY_END:], strict=False):
         if weight >= LEAST:
-            often, kept = habit
-            held = often * kept / (1 + often * kept)
-            now = _span(0, max(1, kept // 2) * SLOTS_A_DAY)
-            found[now] = found.get(now, 0.0) + weight * held
-            for mask, share in _waits(*habit):
-                found[mask] = found.get(mask, 0.0) + weight * share * (1 - held)
+            _add(found, weight, _periods((phase - due_day) % period, period, lasts, days))
+    for (often, kept), weight in zip(IRREGULAR, weights[_REGULAR_END:], strict=True):
+        if weight >= LEAST:
+            _add(found, weight, _waits(often, kept, days))
     return found
 
 
-def _span(begin: int, end: int) -> int:
-    """Bits from a slot up to (not including) another; what is before the due day is cut off."""
-    begin, end = max(0, begin), min(max(0, end), HORIZON_DAYS * SLOTS_A_DAY)
+def _add(futures: Futures, weight: float, others: Iterable[tuple[int, float]]) -> None:
+    for mask, share in others:
+        futures[mask] = futures.get(mask, 0.0) + weight * share
+
+
+def _span(begin: int, end: int, days: int) -> int:
+    """Bits from a slot up to (not including) another; what is before the due day or after the last is cut off."""
+    begin, end = max(0, begin), min(max(0, end), days * SLOTS_A_DAY)
     return ((1 << (end - begin)) - 1) << begin if end > begin else 0
 
 
 @lru_cache(1024)
-def _comes(due_day: int) -> tuple[tuple[int, ...], ...]:
+def _comes(due_day: int, days: int) -> tuple[tuple[int, ...], ...]:
     """For each of `PAYDAYS`: the days, counted from a due day, on which it comes until the horizon; the first is the
     last one that is not after the due day."""
     month = date.fromordinal(due_day).replace(day=1)
     months = [month]
-    while months[-1].toordinal() < due_day + HORIZON_DAYS:
+    while months[-1].toordinal() < due_day + days:
         months.append(_next_month(months[-1]))
     return tuple(
-        (-since, *(day for first in months if (day := _payday_in(first, payday) - due_day) > 0))
+        (-since, *(day for first in months if 0 < (day := _payday_in(first, payday) - due_day) < days))
         for payday, since in zip(PAYDAYS, _days_since(due_day), strict=True)
     )
 
@@ -293,31 +352,58 @@ def _next_month(first: date) -> date:
     return (first + timedelta(days=31)).replace(day=1)
 
 
-@cache
-def _paydays(comes: tuple[int, ...], lasts: int) -> tuple[tuple[int, float], ...]:
+@lru_cache(16384)
+def _paydays(comes: tuple[int, ...], lasts: int, days: int) -> tuple[tuple[int, float], ...]:
     """Futures of a payday habit: income comes late by as much, in that third of the day, each time."""
+    arrivals = [(third, LATE[0][1] * share) for third, share in enumerate(ARRIVES)]
+    arrivals += [(late * SLOTS_A_DAY + 1, share) for late, share in LATE[1:]]
     found: Futures = {}
-    for late, share in LATE:
-        for third, arrives in enumerate(ARRIVES):
-            mask = 0
-            for on in comes:
-                mask |= _span((on + late) * SLOTS_A_DAY + third, (on + lasts) * SLOTS_A_DAY)
-            found[mask] = found.get(mask, 0.0) + share * arrives
+    for off, share in arrivals:
+        mask = 0
+        for on in comes:
+            begins = on * SLOTS_A_DAY + off
+            mask |= _span(begins, (begins // SLOTS_A_DAY + lasts) * SLOTS_A_DAY, days)
+        found[mask] = found.get(mask, 0.0) + share
     return tuple(found.items())
 
 
+@lru_cache(16384)
+def _periods(first: int, period: int, lasts: int, days: int) -> tuple[tuple[int, float], ...]:
+    """Futures of a periodic habit: each income comes or does not; which does not is drawn for one of them at most."""
+    spans = [
+        _span(on * SLOTS_A_DAY + 1, (on + lasts) * SLOTS_A_DAY, days) for on in range(first - period, days, period)
+    ]
+    all_of_them = 0
+    for span in spans:
+        all_of_them |= span
+    fails = (1 - COMES) / len(spans)
+    return ((all_of_them, COMES), *((all_of_them & ~span, fails) for span in spans))
+
+
 @cache
-def _waits(often: float, kept: int) -> tuple[tuple[int, float], ...]:
-    """Futures of an irregular habit in which there is no money on the due day: equally likely waits for it."""
-    found: list[tuple[int, float]] = []
-    for step in range(GAPS):
-        wait = -log(1 - (step + 0.5) / GAPS) / often
-        mask, at = 0, wait
-        while at < HORIZON_DAYS:
+def _waits(often: float, kept: int, days: int) -> tuple[tuple[int, float], ...]:
+    """Futures of an irregular habit: money on the due day, or equally likely waits for it."""
+    held = often * kept / (1 + often * kept)
+    found: Futures = {_span(0, max(1, kept // 2) * SLOTS_A_DAY, days): held}
+    for step in range(WAITS):
+        mask, at = 0, -log(1 - (step + 0.5) / WAITS) / often
+        while at < days:
             begins = round(at * SLOTS_A_DAY) + 1
-            mask |= _span(begins, begins + kept * SLOTS_A_DAY)
+            mask |= _span(begins, begins + kept * SLOTS_A_DAY, days)
             at += kept + 1 / often
-        found.append((mask, 1 / GAPS))
+        found[mask] = found.get(mask, 0.0) + (1 - held) / WAITS
+    return tuple(found.items())
+
+
+@lru_cache(65536)
+def stretches(mask: int) -> tuple[tuple[int, int], ...]:
+    """The bits of a mask as stretches: first, and first after."""
+    found: list[tuple[int, int]] = []
+    while mask:
+        begins = (mask & -mask).bit_length() - 1
+        ends = begins + (~(mask >> begins) & ((mask >> begins) + 1)).bit_length() - 1
+        found.append((begins, ends))
+        mask = mask >> ends << ends
     return tuple(found)
 
 

@@ -22,7 +22,7 @@ from domain.failures import HARD, SUCCESS, TECHNICAL, Diagnosis
 from domain.law.debits import attempts_allowed, notice_hours, outside_peak
 from domain.parts import Answered
 from domain.policies.insight import Insight
-from domain.policies.likelihood import MODEL, PRIORS, Borrower
+from domain.policies.likelihood import MODEL, PRIORS, Belief, Borrower
 from domain.policies.timing import Choice, Stakes
 from domain.policies.weighing import WAIT, Question, Weighed, percent, weigh
 from domain.product import Product
@@ -214,16 +214,23 @@ EVEN = 50
 
 def reason_of(diagnosis: Diagnosis, chosen: Choice, weighed: Weighed, *, explored: bool) -> str:
     """In words: what was believed, and what follows."""
-    payday, sure = weighed.belief.payday()
-    regular = weighed.belief.regular
-    habit = (
-        f"income around day {payday} of the month ({percent(sure)} % sure)"
-        if percent(regular) >= EVEN
-        else f"income at no certain time ({percent(1 - regular)} % sure)"
-    )
+    habit = habit_of(weighed.belief)
     what = "technical failure" if diagnosis.failure_class == TECHNICAL else "no funds"
     learns = "; a little less than the best, to learn" if explored else ""
     return f"{what} ({diagnosis.code}): {habit}, money is {percent(chosen.likely)} % likely then{learns}"
+
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def habit_of(belief: Belief) -> str:
+    """The likeliest habit, in words."""
+    payday, sure = belief.payday()
+    if percent(belief.regular) >= EVEN:
+        return f"income around day {payday} of the month ({percent(sure)} % sure)"
+    if percent(belief.periodic) >= EVEN:
+        return f"income on {WEEKDAYS[belief.weekday()]}s ({percent(belief.periodic)} % sure)"
+    return f"income at no certain time ({percent(1 - belief.regular - belief.periodic)} % sure)"
 
 
 def why_not(other: Choice, chosen: Choice) -> str:
@@ -246,6 +253,7 @@ def inputs_of(question: Question, weighed: Weighed, insight: Insight) -> dict[st
         "payday": payday,
         "payday_percent": percent(sure),
         "regular_percent": percent(weighed.belief.regular),
+        "periodic_percent": percent(weighed.belief.periodic),
         "through_percent": percent(weighed.through),
         "tries_left": question.tries,
         "moments": len(question.moments),

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from domain.calendar import ist_day
-from domain.policies.likelihood import NOISE, SLOTS_A_DAY, Futures, slot_of
+from domain.policies.likelihood import NOISE, SLOTS_A_DAY, Futures, slot_of, stretches
 
 
 class Chance(NamedTuple):
@@ -106,12 +106,7 @@ def futures_at(futures: Futures, first: int, last: int) -> list[float]:
     """The weight of the futures that hold each slot from `first` to `last`."""
     steps = [0.0] * (last - first + 2)
     for mask, weight in futures.items():
-        here = mask >> first
-        edges = here ^ (here << 1)  # where a stretch of money begins, or has ended
-        sign = weight
-        while edges:
-            low = edges & -edges
-            steps[low.bit_length() - 1] += sign
-            sign = -sign
-            edges ^= low
+        for begins, ends in stretches(mask >> first):
+            steps[begins] += weight
+            steps[ends] -= weight
     return list(accumulate(steps[:-1]))

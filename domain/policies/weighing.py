@@ -70,7 +70,8 @@ class Weighed(NamedTuple):
 
 def weigh(question: Question, insight: Insight) -> Weighed:
     """The model's answer: a pure function of the account's debits and of yesterday's counts."""
-    belief, futures = expect(question.borrower, question.answers, question.number, question.due_day)
+    days = ist_day(question.moments[-1]).toordinal() - question.due_day + 1 if question.moments else 0
+    belief, futures = expect(question.borrower, question.answers, question.number, question.due_day, days)
     moments = list({slot_of(at): at for at in question.moments}.values())  # of a slot the last: money comes by then
     through = gets_through(question, moments, insight)
     chances = list(map(Chance, moments, through))
@@ -79,12 +80,14 @@ def weigh(question: Question, insight: Insight) -> Weighed:
     return Weighed(chosen.moments, chosen.others, belief, through[0] if through else 0.0)
 
 
-def expect(borrower: Borrower, answers: Sequence[Answered], number: int, due_day: int) -> tuple[Belief, Futures]:
+def expect(
+    borrower: Borrower, answers: Sequence[Answered], number: int, due_day: int, days: int
+) -> tuple[Belief, Futures]:
     """Habits by what other instalments' debits told, and the futures that this one's debits leave."""
     told = told_by(answers)
     start = due_day * SLOTS_A_DAY
     belief = believe(borrower, [seen for seen in told if seen.cycle != number], start)
-    futures = futures_of(belief, due_day)
+    futures = futures_of(belief, due_day, days)
     for seen in told:
         if seen.cycle == number and not seen.funded:
             futures = without(futures, max(0, seen.slot - start))
@@ -123,7 +126,7 @@ def _reasons(borrower: Borrower, belief: Belief, told: Sequence[Seen], due_at: d
     payday, _ = belief.payday()
     if percent(belief.regular) >= percent(0.5) and payday > ist_day(due_at).day:
         yield "payday-after-due-day"
-    if percent(belief.regular) < percent(0.5):
+    if percent(belief.regular + belief.periodic) < percent(0.5):
         yield "income-at-no-certain-time"
     if not told:
         yield "no-history"
@@ -141,7 +144,8 @@ def gets_through(question: Question, moments: Sequence[datetime], insight: Insig
         told.append((STILL_DOWN, question.answers[-1].at))
     if insight.as_of is not None:
         rate = insight.of(bank=question.bank, rail=question.rail, recent=True).technical_rate(USUAL)
-        told.append((rate - USUAL, datetime.combine(insight.as_of, time(), IST)))
+        if rate > USUAL:
+            told.append((rate - USUAL, datetime.combine(insight.as_of, time(), IST)))
     return [
         1 - min(0.95, USUAL + max((down * _fades(since, at) for down, since in told), default=0.0)) for at in moments
     ]

@@ -11,7 +11,7 @@ from domain.events import BounceForeseen, CollectionExhausted, DebitFailed, Retr
 from domain.failures import SOFT, SUCCESS, TECHNICAL, Diagnosis
 from domain.parts import Answered
 from domain.policies.insight import Insight, Tally, Way
-from domain.policies.likelihood import Borrower, Seen, believe, futures_of, likelihood, slot_on
+from domain.policies.likelihood import Borrower, Seen, believe, funded, futures_of, likelihood, slot_of, slot_on
 from domain.policies.retry import Failed, GiveUp, RetryAt, Tried, next_attempt
 from domain.policies.timing import Chance, Stakes, choose
 from domain.policies.weighing import Question, foresee, weigh
@@ -85,11 +85,38 @@ def test_what_is_a_year_old_says_less_than_what_was_last_month() -> None:
     assert abs(belief(12) - prior) < abs(belief(1) - prior)
 
 
+def test_a_payday_that_has_moved_is_followed_within_three_instalments() -> None:
+    """Ten months of money on the 5th; then the 5th bounces three times and the 16th pays."""
+    old = [Seen(slot_on(DUE - timedelta(days=30 * ago), 7), -ago, funded=True) for ago in range(13, 3, -1)]
+    answers = sorted([*months_of(5, SOFT)[-3:], *months_of(16, SUCCESS)[-3:]])
+    new = [Seen(slot_of(at), number, outcome == SUCCESS) for at, number, outcome in answers]
+    before, after = (believe(Borrower("salaried", 5), seen, slot_on(DUE, 7)) for seen in (old, [*old, *new]))
+    assert funded(before, old[-1], slot_on(DUE, 7)) > 0.6
+    assert funded(after, new[-1], slot_on(DUE, 7)) < 0.4
+    assert funded(after, new[-1], slot_on(DUE + timedelta(days=11), 7)) > 0.8
+
+
+def test_wages_that_come_on_fridays_are_asked_for_on_fridays() -> None:
+    """Money on Fridays and gone by Sunday, whatever the day of the month."""
+    fridays = [DUE - timedelta(days=7 * ago) for ago in range(20, 0, -1)]
+    seen = [
+        Seen(slot_on(friday + timedelta(days=off), 10), -number, funded=off == 0)
+        for number, friday in enumerate(fridays)
+        for off in (0, 3)
+    ]
+    believed = believe(Borrower("gig"), seen, slot_on(DUE, 7))
+    assert believed.periodic > 0.9
+    assert believed.weekday() in (3, 4)
+    futures = futures_of(believed, (DUE + timedelta(days=3)).toordinal(), 7)
+    monday, friday = (likelihood(futures, day * 3 + 1) for day in (0, 4))
+    assert friday > 0.7 > 0.2 > monday
+
+
 @pytest.mark.parametrize("segment", ["salaried", "self-employed", "gig", "distressed", "", "never heard of"])
 def test_beliefs_are_probabilities(segment: str) -> None:
     believed = believe(Borrower(segment, 31), [], slot_on(DUE, 7))
-    assert sum(believed.monthly) + sum(believed.irregular) == pytest.approx(1)
-    futures = futures_of(believed, DUE.toordinal())
+    assert sum(believed.weights) == pytest.approx(1)
+    futures = futures_of(believed, DUE.toordinal(), 25)
     assert all(0 <= likelihood(futures, slot) <= 1 for slot in range(75))
 
 
@@ -164,7 +191,7 @@ def test_exploring_is_bounded_and_falls_out_the_same_each_time() -> None:
 def test_a_decision_is_recorded_with_what_it_went_by_and_what_else_was_weighed() -> None:
     story = given(a_loan(rules=RULES, salary_day=7)).when(on("5 Feb"), debit_failed())
     decision = story.all(RetryScheduled)[0]
-    assert decision.model == "habits-1"
+    assert decision.model == "habits-2"
     assert 0 < decision.likelihood_percent < 100
     assert decision.inputs["salary_day"] == 7
     assert decision.reason.startswith("no funds (04): income around day 7 of the month")
@@ -242,7 +269,7 @@ def bounced_once(**debits: int):
 def test_after_a_bounce_the_next_instalment_is_looked_at_ahead_once_and_the_borrower_told() -> None:
     story = given(bounced_once()).when(on("28 Feb 10:00"))
     (seen,) = story.all(BounceForeseen)
-    assert (seen.number, seen.due_on, seen.model, seen.nudged) == (2, "2026-03-05", "habits-1", True)
+    assert (seen.number, seen.due_on, seen.model, seen.nudged) == (2, "2026-03-05", "habits-2", True)
     assert seen.likelihood_percent >= 50
     assert seen.reasons[0] == "last-instalment-bounced"
     assert len(story.when(on("4 Mar 23:00")).all(BounceForeseen)) == 1

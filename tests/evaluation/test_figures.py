@@ -108,4 +108,4 @@ def test_calibration_sets_what_was_said_beside_what_happened():
 def test_bounces_are_foreseen_better_than_by_their_mean_rate():
     made = generate("mixed", 1002, 60, date(2026, 1, 1), date(2026, 12, 31))
     told = evaluate(Population.model_validate(made))["calibration"]
-    assert told["brier"] < 0.7 * told["brier_of_the_mean"]
+    assert told["brier"] < 0.75 * told["brier_of_the_mean"]
