@@ -260,6 +260,17 @@ class RetryPayout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCase:
+    """open-case: something outside of the loan needs a person, such as a gateway that contradicts itself."""
+
+    command_id: str
+    kind: str
+    reason: str
+    about: str = ""
+    """What it is about: while a case of this kind is open about it, there is no second one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CloseCase:
     """close-case: a person is done with it."""
 
@@ -424,6 +435,7 @@ Command = (
     | CancelDisbursal
     | RefundExcess
     | RetryPayout
+    | OpenCase
     | CloseCase
     | AssignCase
     | NoteCase

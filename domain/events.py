@@ -937,7 +937,10 @@ class CaseOpened(LoanEvent):
     reason: str
     number: int = 0
     about: str = ""
-    """What it is about, where closing all of one subject is wanted: `rail:code` of a code that nobody knows."""
+    """What it is about, where closing all of one subject is wanted (`rail:code` of a code that nobody knows), or where
+    one open case is enough: an instruction, a difference."""
+    command_id: str = ""
+    """Of `open-case`, when somebody outside of the loan asked for it."""
 
 
 @stored_as("loan.case-closed.v1")

@@ -582,6 +582,7 @@ def case(loan: LoanState, event: e.CaseOpened) -> None:
     loan.cases += 1
     loan.open_cases.append(event.case_id)
     loan.case_files[event.case_id] = case_file(event, event.kind, event.reason, event.number, about=event.about)
+    loan.done(event.command_id)
 
 
 def case_file(

@@ -57,6 +57,7 @@ DECIDE: dict[type[Any], Decider] = {
     c.CancelDisbursal: cooling_off.cancel,
     c.RefundExcess: upkeep.refund,
     c.RetryPayout: disbursal.retry_payout,
+    c.OpenCase: duties.open_case,
     c.CloseCase: duties.close_case,
     c.AssignCase: collecting.assign_case,
     c.NoteCase: collecting.note_case,

@@ -652,6 +652,21 @@ class RetryPayout(ServicingCommand):
         return c.RetryPayout(command_id=self.command_id, instruction_id=self.instruction_id)
 
 
+class OpenCase(ServicingCommand):
+    TYPE = "servicing.open-case.v1"
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+    """The lender's table says whose work it is; one that it does not name is `usual`."""
+    reason: Annotated[str, Field(max_length=500)] = ""
+    """No personal data: it goes into the event."""
+    about: Annotated[str, Field(max_length=200)] = ""
+    """What it is about: while a case of this kind is open about it, there is no second one."""
+
+    def command(self) -> c.Command:
+        return c.OpenCase(
+            command_id=self.command_id, kind=self.kind, reason=self.reason or self.kind, about=self.about
+        )
+
+
 class CloseCase(ServicingCommand):
     TYPE = "servicing.close-case.v1"
     case_id: Reference
@@ -997,6 +1012,7 @@ CARRIES: dict[str, tuple[type[Inbound], ...]] = {
         CancelDisbursal,
         Refund,
         RetryPayout,
+        OpenCase,
         CloseCase,
         AssignCase,
         NoteCase,

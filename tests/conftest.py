@@ -95,7 +95,7 @@ async def _started(kind: str, folder: Path) -> Broker:
         made = EmbeddedBroker(data_dir=folder) if kind == "tansu" else ApacheKafka(data_dir=folder)
         await made.start()
     except KafkaMissing as missing:
-        _without_kafka(missing)
+        without_kafka(missing)
     return made
 
 
@@ -113,7 +113,7 @@ async def bootstrap(broker: Broker) -> AsyncIterator[str]:
         await admin.close()
 
 
-def _without_kafka(missing: KafkaMissing) -> NoReturn:
+def without_kafka(missing: KafkaMissing) -> NoReturn:
     """A person without Java may go on; where the build is decided, everything runs."""
     if os.environ.get("CI"):
         pytest.fail(str(missing), pytrace=False)

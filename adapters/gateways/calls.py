@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import asyncpg
 
-from adapters.gateways.outcomes import as_row, outcome
+from adapters.gateways.outcomes import as_row, contradiction, outcome
 from adapters.gateways.port import Answer, FileRead, Order, OrderKind, SetAside, Told
 from adapters.gateways.progress import Asked, Call, Patience, Step, next_step
 from adapters.vault import Vault
@@ -148,7 +148,9 @@ class Calls:
         step = next_step(call, asked, answer, now, self._patience)
         if not await self._write(connection, call, step, answer):
             return None
-        told = (outcome(self._gateway, call.order, what, answer, clock) for what in step.tell)
+        told = [outcome(self._gateway, call.order, what, answer, clock) for what in step.tell]
+        if step.contradicts:
+            told.append(contradiction(self._gateway, call.order, step.note, clock))
         await self._tell(connection, [one for one in told if one is not None], call.order.correlation_id)
         return step
 
@@ -219,6 +221,10 @@ class Calls:
                     wrong = why_not(call, said.answer)
                     if call is None or wrong:
                         aside.append(SetAside(line=said.line, reason=f"{said.instruction_id}: {wrong}"))
+                        if call is not None and other_amount(call, said.answer):
+                            note = f"a line of {file.name} says {said.answer.state} of {wrong}"
+                            case = contradiction(self._gateway, call.order, note, clock)
+                            await self._tell(connection, [case], call.order.correlation_id)
                         continue
                     step = await self._follow(connection, call, "file", said.answer, now, clock)
                     if step is not None:
@@ -323,11 +329,15 @@ def why_not(call: Call | None, answer: Answer) -> str:
     """Why a line of a file cannot be about the order that it names; empty when it can."""
     if call is None:
         return "no order of ours"
-    if answer.amount_paise is not None and answer.amount_paise != call.order.amount_paise:
+    if other_amount(call, answer):
         return f"{answer.amount_paise} paise, but {call.order.amount_paise} were asked for"
     if not call.order.presented and call.presented_at is None:
         return "it was never presented"
     return ""
+
+
+def other_amount(call: Call, answer: Answer) -> bool:
+    return answer.amount_paise is not None and answer.amount_paise != call.order.amount_paise
 
 
 def answer_to(answer: Answer) -> dict[str, Any]:

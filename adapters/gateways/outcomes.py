@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -68,6 +69,22 @@ def outcome(gateway: str, order: Order, what: str, answer: Answer, now: datetime
         body["message"] = answer.message[:500]
     identity = f"{gateway}:{order.instruction_id}:{what}" + (f":{answer.code}" if what == "pending" else "")
     return Told(type=kind, loan_id=order.loan_id, identity=identity, body=body, at=at)
+
+
+def contradiction(gateway: str, order: Order, note: str, now: datetime) -> Told:
+    """A case for a person: the same words are one case, and while one is open about this order there is no other."""
+    digest = sha256(note.encode()).hexdigest()[:12]
+    identity = f"{gateway}:{order.instruction_id}:contradicts:{digest}"
+    body = {
+        "loan_id": order.loan_id,
+        "command_id": identity,
+        "kind": "gateway-contradiction",
+        "about": order.instruction_id,
+        "reason": f"{order.instruction_id} at {gateway}: {note}"[:500],
+        "requested_by": f"gateway/{gateway}",
+        "requested_at": now.isoformat(),
+    }
+    return Told(type="servicing.open-case.v1", loan_id=order.loan_id, identity=identity, body=body, at=now)
 
 
 def new_mandate(gateway: str, order: Order, answer: Answer) -> dict[str, Any]:

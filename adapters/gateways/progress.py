@@ -8,7 +8,7 @@ is never untold: a success stays one until the gateway says that the money went 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -71,6 +71,8 @@ class Step:
     tell: tuple[Literal["pending", "succeeded", "failed", "reversed"], ...] = ()
     note: str = ""
     """Something that a person may want to know."""
+    contradicts: bool = False
+    """The note says that the gateway takes back its word about money: that is a case, and moves nothing."""
 
 
 def what_to_ask(call: Call) -> Asked:
@@ -101,8 +103,10 @@ def next_step(call: Call, asked: Asked, answer: Answer, now: datetime, patience:
             return _failed(call, answer, patience)
         case "reversed":
             return _reversed(call, patience)
+        case _ if call.outcome == "succeeded":
+            return _otherwise(call, patience, answer.state)
         case _:
-            return _as_it_was(call, patience, f"told {call.outcome}, and now the gateway says {answer.state}")
+            return _no_money_either_way(call, patience, answer.state)
 
 
 def _no_news(call: Call, asked: Asked, answer: Answer, now: datetime, patience: Patience) -> Step:
@@ -131,9 +135,11 @@ def _told_and_no_news(call: Call, answer: Answer, patience: Patience) -> Step:
     """Whatever made us look again, such as a webhook of a reversal, has still not been seen."""
     if answer.state != "not-found":
         return Step(state=call.state, outcome=call.outcome, wait=patience.later, looks=call.looks)
+    if call.outcome == "failed":  # an order that was refused is in no books
+        return _as_it_was(call, patience)
+    if call.looks >= LOOKS_AFTER_TOLD:
+        return _otherwise(call, patience, "that it does not know it")
     note = f"told {call.outcome}, and now the gateway does not know it"
-    if call.outcome == "failed" or call.looks >= LOOKS_AFTER_TOLD:  # an order that was refused is in no books
-        return _as_it_was(call, patience, "" if call.outcome == "failed" else note)
     return Step(state=call.state, outcome=call.outcome, wait=patience.later, looks=call.looks + 1, note=note)
 
 
@@ -149,7 +155,7 @@ def _succeeded(call: Call, answer: Answer, patience: Patience) -> Step:
     told, now = (_paise(call, said) for said in (call.answer, answer))
     if call.outcome == "succeeded" and told == now:
         return _as_it_was(call, patience)
-    return _as_it_was(call, patience, f"told {call.outcome} of {told} paise, and now the gateway says {now} succeeded")
+    return _otherwise(call, patience, f"that {now} paise succeeded", f" of {told} paise")
 
 
 def _paise(call: Call, answer: Answer | None) -> int:
@@ -163,7 +169,10 @@ def _failed(call: Call, answer: Answer, patience: Patience) -> Step:
     if call.outcome == "failed":
         looks = call.looks + 1
         return Step(state="answered", outcome="failed", wait=_recheck(looks, patience), looks=looks)
-    return _as_it_was(call, patience, f"told {call.outcome}, and now the gateway says failed {answer.code}".rstrip())
+    word = f"failed {answer.code}".rstrip()
+    return (
+        _otherwise(call, patience, word) if call.outcome == "succeeded" else _no_money_either_way(call, patience, word)
+    )
 
 
 def _reversed(call: Call, patience: Patience) -> Step:
@@ -173,7 +182,7 @@ def _reversed(call: Call, patience: Patience) -> Step:
         case "succeeded":
             return Step(state="answered", outcome="reversed", tell=("reversed",))
         case "failed":
-            return Step(state="answered", outcome="failed", note="the gateway says that it was reversed")
+            return _otherwise(call, patience, "that it was reversed")
         case _:
             return _as_it_was(call, patience)
 
@@ -183,6 +192,20 @@ def _as_it_was(call: Call, patience: Patience, note: str = "") -> Step:
     looks = call.looks + 1
     wait = _recheck(looks, patience) if call.outcome == "failed" else None
     return Step(state=call.state, outcome=call.outcome, wait=wait, looks=looks, note=note)
+
+
+def _otherwise(call: Call, patience: Patience, now: str, told: str = "") -> Step:
+    """What was told stays told, and what the gateway says now moves nothing: a person asks what is true."""
+    return replace(_as_it_was(call, patience, _told_and_now(call, now, told)), contradicts=True)
+
+
+def _no_money_either_way(call: Call, patience: Patience, now: str) -> Step:
+    """Another word for the same: nothing came, or it went back."""
+    return _as_it_was(call, patience, _told_and_now(call, now))
+
+
+def _told_and_now(call: Call, now: str, told: str = "") -> str:
+    return f"told {call.outcome}{told}, and now the gateway says {now}"
 
 
 def _wait(looks: int, patience: Patience) -> float:

@@ -85,6 +85,7 @@ async def a_desk(
         session_timeout_ms=settings.session_timeout_ms,
         heartbeat_interval_ms=max(300, settings.session_timeout_ms // 4),
         fetch_max_wait_ms=50,
+        retry_backoff_ms=500,  # a broker that is away is a line of the log each time
     )
     await consumer.start()
     stack.push_async_callback(consumer.stop)

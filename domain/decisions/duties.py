@@ -9,7 +9,7 @@ from functools import partial
 from domain import commands as c
 from domain import events as e
 from domain.calendar import add_months, ist_day
-from domain.decisions.cases import a_case, known_disposition
+from domain.decisions.cases import a_case, case_is_open, known_disposition
 from domain.decisions.rules import Rules
 from domain.decisions.standing import instruct_refund
 from domain.decisions.terms_change import rate_on
@@ -18,7 +18,7 @@ from domain.events import LoanEvent
 from domain.law import closing
 from domain.law.dated import Ruled
 from domain.loan import Loan
-from domain.refusals import Refusal, Refused
+from domain.refusals import Refusal, Refused, Repeated
 
 PAPERS, BUREAU = "papers", "bureau-correction"
 LATE = {PAPERS: "papers were to be released", BUREAU: "the bureau's record was to be corrected"}
@@ -43,6 +43,14 @@ def raise_grievance(loan: Loan, command: c.RaiseGrievance, now: datetime, rules:
 def escalate(loan: Loan, grievance_id: str) -> Iterator[LoanEvent]:
     """No answer in time."""
     yield e.GrievanceEscalated(grievance_id=grievance_id, answer_by=loan.grievances[grievance_id]["answer_by"])
+
+
+def open_case(loan: Loan, command: c.OpenCase, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Work for a person that shows outside of the loan; one case of a kind is enough about one thing."""
+    once(loan, command.command_id)
+    if case_is_open(loan, command.kind, command.about):
+        raise Repeated
+    yield a_case(loan, command.kind, command.reason, about=command.about, command_id=command.command_id)
 
 
 def close_case(loan: Loan, command: c.CloseCase, now: datetime, rules: Rules) -> Iterator[LoanEvent]:

@@ -278,3 +278,16 @@ def test_words_that_are_not_in_the_table_and_no_words_at_all_close_nothing():
     story.when(on("7 Feb 11:02"), asked(c.CloseCase, "C-3", outcome="talked", **CASE)).then(
         a(CaseClosed, outcome="talked")
     )
+
+
+def test_whoever_finds_something_outside_opens_one_case_about_it_and_another_when_that_is_done():
+    found = {"kind": "gateway-contradiction", "reason": "told succeeded, and now failed", "about": "LN-1:1:1"}
+    story = (
+        a_loan()
+        .when(on("7 Feb 11:00"), asked(c.OpenCase, "G-1", **found))
+        .then(a(CaseOpened, case_id="LN-1:case:1", command_id="G-1", **found))
+    )
+    story.when(on("7 Feb 11:01"), asked(c.OpenCase, "G-1", **found)).repeated()
+    story.when(on("7 Feb 11:02"), asked(c.OpenCase, "G-2", **found)).repeated()  # a person has it before him
+    story.when(on("8 Feb 11:00"), asked(c.CloseCase, "C-1", outcome="done", **CASE)).then(a(CaseClosed))
+    story.when(on("9 Feb 11:00"), asked(c.OpenCase, "G-3", **found)).then(a(CaseOpened, kind="gateway-contradiction"))

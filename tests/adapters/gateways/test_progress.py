@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from orjson import dumps
 
-from adapters.gateways.outcomes import TYPES, outcome
+from adapters.gateways.outcomes import TYPES, contradiction, outcome
 from adapters.gateways.port import Answer, AnswerState, Order
-from adapters.gateways.progress import Call, Patience, Step, next_step, what_to_ask
+from adapters.gateways.progress import LOOKS_AFTER_TOLD, Call, Patience, Step, next_step, what_to_ask
+from domain.commands import OpenCase
 from streams.envelope import Record, headers_for
 from streams.wire import CARRIES, understand
 
@@ -77,7 +79,43 @@ def test_a_success_after_a_failure_is_told_and_a_failure_after_a_success_is_not(
     assert then.tell == ("succeeded",)
     but = after(call(state="answered", outcome="succeeded"), Answer(state="failed", code="04"))
     assert but.tell == ()
-    assert but.note == "told succeeded, and now the gateway says failed 04"
+    assert (but.note, but.contradicts) == ("told succeeded, and now the gateway says failed 04", True)
+
+
+@pytest.mark.parametrize(
+    ("told", "now", "contradicts"),
+    [
+        ("succeeded", Answer(state="failed", code="04"), True),
+        ("succeeded", Answer(state="withdrawn"), True),
+        ("succeeded", Answer(state="succeeded", amount_paise=200_000), True),  # 4,993 rupees were told
+        ("succeeded", Answer(state="succeeded"), False),
+        ("succeeded", Answer(state="accepted"), False),  # late, and of no interest any more
+        ("failed", Answer(state="reversed"), True),
+        ("failed", Answer(state="withdrawn"), False),  # no money either way
+        ("reversed", Answer(state="succeeded"), True),
+        ("reversed", Answer(state="failed", code="04"), False),
+    ],
+)
+def test_a_gateway_that_takes_back_its_word_about_money_is_a_case_and_moves_nothing(
+    told: str, now: Answer, contradicts: bool
+) -> None:
+    step = after(call(state="answered", outcome=told), now)
+    assert (step.contradicts, step.outcome, step.tell) == (contradicts, told, ())
+
+
+def test_a_success_that_the_gateway_has_forgotten_is_a_case_once_it_said_so_often_enough() -> None:
+    missing = Answer(state="not-found")
+    assert not after(call(state="answered", outcome="succeeded", looks=4), missing).contradicts
+    assert after(call(state="answered", outcome="succeeded", looks=LOOKS_AFTER_TOLD), missing).contradicts
+
+
+def test_a_contradiction_is_a_message_of_the_contract_and_the_same_words_have_the_same_id() -> None:
+    first, again = (contradiction("banyan", ORDER, "told succeeded, and now failed", NOW) for _ in range(2))
+    assert first.identity == again.identity
+    headers = tuple(headers_for(first.type, first.identity, "gateway/banyan", NOW))
+    command = understand(Record("servicing.commands", 0, 0, b"LN-1", headers, dumps(first.body))).command
+    assert isinstance(command, OpenCase)
+    assert (command.kind, command.about) == ("gateway-contradiction", "LN-1:1:1")
 
 
 def test_what_came_and_went_between_two_looks_is_told_as_both() -> None:
