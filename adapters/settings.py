@@ -140,6 +140,11 @@ class Settings(BaseSettings):
     """Days that a gateway or bank has to report what moved; what no report has after them is missing."""
     reconciliation_date_days: int = Field(3, ge=0, le=60)
     """Days between the value dates of loan and report that are no difference."""
+    reconciliation_hold_days: int = Field(1, ge=0, le=60)
+    """Days that a credit which names only its loan waits, before it is booked, for the same money to be told under
+    another reference."""
+    reconciliation_case_days: int = Field(7, ge=0, le=365)
+    """Days after which a difference of a loan that nobody resolved becomes a case; 0: never."""
 
     log_format: Literal["json", "console"] = "json"
     """`json`: one document a line. `console`: for a person's eyes."""

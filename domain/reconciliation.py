@@ -10,6 +10,7 @@ Amounts are signed paise, money that comes in is positive.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -127,6 +128,29 @@ def movements(subjects: Collection[str]) -> list[str]:
 def sole(found: Collection[str]) -> str:
     """The only one; empty when there are none or several."""
     return next(iter(found)) if len(found) == 1 else ""
+
+
+class Unnamed(NamedTuple):
+    """A credit that names its loan and no movement, or a receipt of a loan that no line names."""
+
+    key: str
+    loan_id: str
+    paise: int
+    on: date
+
+
+def pairs(lines: Sequence[Unnamed], receipts: Sequence[Unnamed], *, date_days: int) -> dict[str, str]:
+    """Line -> receipt, where loan, amount and days leave no other choice on either side: a payment that the lender
+    knows by another reference than the bank. Two of the same amount within these days are for a person."""
+    edges = [
+        (line.key, receipt.key)
+        for line in lines
+        for receipt in receipts
+        if (line.loan_id, line.paise) == (receipt.loan_id, receipt.paise)
+        and abs((line.on - receipt.on).days) <= date_days
+    ]
+    lines_of, receipts_of = Counter(receipt for _, receipt in edges), Counter(line for line, _ in edges)
+    return {line: receipt for line, receipt in edges if receipts_of[line] == lines_of[receipt] == 1}
 
 
 # --- How a comparison comes out ------------------------------------------------------------------------------
@@ -272,6 +296,26 @@ def surplus(found: Difference, loan_id: str) -> Booking | None:
     return Booking(
         id=f"reconciliation:{found.subject}:book", type="gateway.payment.received.v1", loan_id=loan_id, body=body
     )
+
+
+def neglected(found: Difference, days: int, at: datetime) -> Booking | None:
+    """A case for a difference that nobody resolved in time: one for these figures. Of what names no loan there is none,
+    since cases are a loan's."""
+    if not found.loan_id:
+        return None
+    differs = f"{found.ours_paise} paise by the loan, {found.theirs_paise} by reports"
+    identity = f"reconciliation:{found.subject}:{found.state}:{found.ours_paise}:{found.theirs_paise}"
+    body = {
+        "loan_id": found.loan_id,
+        "command_id": identity[-200:],
+        "kind": "reconciliation",
+        "about": found.subject[-200:],
+        "reason": f"{found.subject} is {found.state.replace('_', ' ')} for {days} days: {differs}"[:500],
+        "requested_by": "qist/reconciliation",
+        "requested_at": at.isoformat(),
+        "at": at.isoformat(),
+    }
+    return Booking(id=identity, type="servicing.open-case.v1", loan_id=found.loan_id, body=body)
 
 
 def noon(day: date) -> datetime:

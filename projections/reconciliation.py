@@ -41,7 +41,7 @@ MOVEMENTS = Table(
         "subject",
         "reference",
         "gateway_reference WHERE gateway_reference <> ''",
-        "loan_id, paise WHERE what = 'asked'",
+        "loan_id, paise",
     ),
 )
 

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -22,9 +22,11 @@ import orjson
 import structlog
 
 from domain import reconciliation as r
+from domain.calendar import ist_day
 from domain.ensure import ensure
 from streams.database_away import DATABASE_AWAY
 from streams.envelope import headers_for
+from streams.ports import LogUnreachable
 from streams.read_models import Connection, mark_published
 from streams.topics import partition_of
 from streams.wire import CARRIES
@@ -32,6 +34,8 @@ from streams.wire import CARRIES
 LOCK = 0x7265636F  # "reco"
 CHUNK = 2_000
 IDLE_SECONDS = 0.2
+LOOK_SECONDS = 5.0
+"""Of real time, between two looks at what only time changes."""
 RETRY_SECONDS = 1.0
 SOURCE = "qist/reconciliation"
 TOPIC_OF = {model.TYPE: topic for topic, models in CARRIES.items() for model in models}
@@ -60,12 +64,31 @@ class Touched:
     lines: set[int] = field(default_factory=set[int])
 
 
-async def compare(connection: Connection, touched: Touched, *, date_days: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """What the house decided, in days, and the business time from which they count."""
+
+    now: datetime
+    grace_days: int = 2
+    """What moved is awaited in reports so long."""
+    date_days: int = 3
+    """So much between two value dates is no difference."""
+    hold_days: int = 1
+    """A credit that names only its loan waits so long for the same money under another reference."""
+    case_days: int = 7
+    """A difference that is older is a case; 0: never."""
+
+    def ago(self, days: int) -> datetime:
+        return self.now - timedelta(days=days)
+
+
+async def compare(connection: Connection, touched: Touched, patience: Patience) -> None:
     """Compare anew whatever was touched. In the caller's transaction, under the lock."""
     for statement in (False, True):  # where a bank's line belongs depends on what the gateways' lines cover
         await place_lines(connection, touched, statement=statement)
-    await judge_subjects(connection, touched, date_days=date_days)
-    await book_successes(connection, touched)
+    await pair_lines(connection, touched, date_days=patience.date_days)
+    await judge_subjects(connection, touched, date_days=patience.date_days)
+    await book_successes(connection, touched, patience.ago(patience.hold_days))
 
 
 LINES = (
@@ -91,6 +114,11 @@ async def place_lines(connection: Connection, touched: Touched, *, statement: bo
             touched.subjects.add(row["settlement"])
         if (subject, loan_id) != (row["subject"], row["loan_id"]):
             moved.append((row["id"], subject, loan_id))
+    await put(connection, moved)
+
+
+async def put(connection: Connection, moved: Sequence[tuple[int, str, str]]) -> None:
+    """Lines -> where they belong, and the loan that they name where they name no movement."""
     if moved:
         ids, subjects, loans = zip(*moved, strict=True)
         await connection.execute(
@@ -100,6 +128,44 @@ async def place_lines(connection: Connection, touched: Touched, *, statement: bo
             subjects,
             loans,
         )
+
+
+UNNAMED_LINES = (
+    "SELECT id, source, entry, subject, loan_id, paise, value_on FROM reconciliation_lines"
+    " WHERE loan_id = ANY($1) AND loan_id <> ''"
+)
+UNNAMED_RECEIPTS = (
+    "SELECT subject, loan_id, sum(paise)::bigint AS paise, min(value_on) AS day FROM reconciliation.movements m"
+    " WHERE loan_id = ANY($1) AND what = 'moved' AND kind IN ('debit', 'payment')"
+    " AND NOT EXISTS (SELECT FROM reconciliation_lines l WHERE l.subject = m.subject AND l.loan_id = '')"
+    " GROUP BY subject, loan_id"
+)
+
+
+async def pair_lines(connection: Connection, touched: Touched, *, date_days: int) -> None:
+    """Put each credit that names only its loan to the receipt that it must be, or back to itself. All of a loan are
+    looked at anew each time, so that the order of arrival does not matter."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT loan_id FROM reconciliation.movements WHERE subject = ANY($1)", list(touched.subjects)
+    )
+    loans = list(touched.loans | {row["loan_id"] for row in rows})
+    lines = await connection.fetch(UNNAMED_LINES, loans)
+    if not lines:
+        return
+    receipts = await connection.fetch(UNNAMED_RECEIPTS, loans)
+    found = r.pairs(
+        [r.Unnamed(str(row["id"]), row["loan_id"], row["paise"], row["value_on"]) for row in lines if row["paise"] > 0],
+        [r.Unnamed(row["subject"], row["loan_id"], row["paise"], row["day"]) for row in receipts],
+        date_days=date_days,
+    )
+    moved: list[tuple[int, str, str]] = []
+    for row in lines:
+        alone = r.Line(source=row["source"], entry=row["entry"], statement=True, refs=()).alone
+        subject = found.get(str(row["id"]), alone)
+        touched.subjects |= {subject, row["subject"]}
+        if subject != row["subject"]:
+            moved.append((row["id"], subject, row["loan_id"]))
+    await put(connection, moved)
 
 
 async def names_of(connection: Connection, refs: Collection[str], told: Collection[str]) -> r.Names:
@@ -244,6 +310,9 @@ FOUND = (
     " AND (i.subject = ANY($1) OR (i.kind = 'line' AND i.loan_id = ANY($2)))"
     # Lines that name one movement and differ are no clear word of what it brought.
     " AND (SELECT count(DISTINCT l.paise) FROM reconciliation_lines l WHERE l.subject = i.subject) = 1"
+    # The lender may know the same payment by another reference, and tell it later today.
+    " AND NOT (i.kind = 'line' AND EXISTS (SELECT FROM reconciliation_lines l JOIN reconciliation_files f"
+    " ON f.id = l.file_id WHERE l.subject = i.subject AND f.taken_at > $3))"
     # A line that names only the loan may mean a movement that has not been told, or not been found, yet.
     " AND NOT (i.kind = 'line' AND (EXISTS (SELECT FROM reconciliation_items o WHERE o.loan_id = i.loan_id"
     " AND o.state = 'missing' AND o.ours_paise = i.theirs_paise)"
@@ -253,10 +322,10 @@ FOUND = (
 )
 
 
-async def book_successes(connection: Connection, touched: Touched) -> None:
+async def book_successes(connection: Connection, touched: Touched, held_since: datetime) -> None:
     """Successes that nobody reported are told to the loans. One at a time for one movement: a second line of it is a
     difference once the first is booked."""
-    rows = await connection.fetch(FOUND, list(touched.subjects), list(touched.loans))
+    rows = await connection.fetch(FOUND, list(touched.subjects), list(touched.loans), held_since)
     for row in rows:
         found = difference(row)
         once = await connection.fetchval(
@@ -296,14 +365,14 @@ class Reconciler:
         partitions: Collection[int],
         partition_count: int,
         send: Send | None,
-        *,
-        date_days: int,
+        patience: Callable[[], Awaitable[Patience]],
     ) -> None:
         self.pool = pool
         self.partitions = list(partitions)
         self.partition_count = partition_count
         self.send = send
-        self.date_days = date_days
+        self.patience = patience
+        self.looked_at = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until told to stop. Trouble with database or broker is waited out."""
@@ -312,7 +381,10 @@ class Reconciler:
             try:
                 if await self.step() + await self.send_bookings():
                     continue
-            except (asyncpg.PostgresError, *DATABASE_AWAY, TransportDown) as error:
+                if (now := asyncio.get_running_loop().time()) > self.looked_at + LOOK_SECONDS:
+                    await self.look()
+                    self.looked_at = now
+            except (asyncpg.PostgresError, *DATABASE_AWAY, LogUnreachable, TransportDown) as error:
                 log.warning("comparing goes on from where it stood", error=repr(error))
                 pause = RETRY_SECONDS
             with suppress(TimeoutError):
@@ -331,7 +403,7 @@ class Reconciler:
                     subjects={row["subject"] for row in rows if row["what"] != "booked"},
                     loans={row["loan_id"] for row in rows},
                 )
-                await compare(connection, touched, date_days=self.date_days)
+                await compare(connection, touched, await self.patience())
                 reached: dict[int, int] = {}
                 for row in rows:
                     reached[row["partition"]] = row["position"]
@@ -347,6 +419,23 @@ class Reconciler:
             self.partitions,
             limit,
         )
+
+    async def look(self) -> None:
+        """What time alone brings: credits that were held long enough, and differences that were left too long."""
+        patience = await self.patience()
+        async with self.pool.acquire() as connection, connection.transaction():
+            await alone(connection)
+            held = await connection.fetch(HELD, patience.ago(patience.hold_days), CHUNK)
+            if held:
+                await compare(connection, Touched(subjects={row["subject"] for row in held}), patience)
+            if not patience.case_days:
+                return
+            old = await connection.fetch(NEGLECTED, patience.ago(patience.case_days), patience.grace_days, CHUNK)
+            for row in old:
+                days = (ist_day(patience.now) - ist_day(row["since"])).days
+                found = difference({name: value for name, value in dict(row).items() if name != "since"})
+                # It is no booking of its subject, and stands beside it.
+                await keep(connection, r.neglected(found, days, patience.now), f"case:{found.subject}")
 
     async def send_bookings(self) -> int:
         """Send what is to be booked. A crash in between sends it again, under the same id: loans know what they did."""
@@ -370,8 +459,27 @@ class Reconciler:
                 "UPDATE reconciliation_bookings SET sent_at = now() WHERE id = ANY($1)", [row["id"] for row in rows]
             )
         if rows:
-            log.info("booked what nobody had reported", messages=len(rows))
+            log.info("told the loans what was found", messages=len(rows))
         return len(rows)
+
+
+HELD = (
+    "SELECT i.subject FROM reconciliation_items i WHERE i.state = 'extra' AND i.kind = 'line' AND i.loan_id <> ''"
+    " AND i.theirs_paise > 0 AND i.resolution IS NULL"
+    " AND NOT EXISTS (SELECT FROM reconciliation_bookings b WHERE b.subject = i.subject)"
+    " AND NOT EXISTS (SELECT FROM reconciliation_lines l JOIN reconciliation_files f ON f.id = l.file_id"
+    " WHERE l.subject = i.subject AND f.taken_at > $1) ORDER BY i.since, i.subject LIMIT $2"
+)
+NEGLECTED = (
+    'SELECT i.subject, i.state, i.loan_id, i.ours_paise, i.theirs_paise, coalesce(i.theirs_on, i.ours_on) AS "on",'
+    " i.reference, i.since FROM reconciliation_items i"
+    " WHERE i.state <> 'matched' AND i.loan_id <> '' AND i.resolution IS NULL AND i.since < $1"
+    # Where no report has come at all since it was due, it is the reports that are missing.
+    " AND EXISTS (SELECT FROM reconciliation_files f WHERE f.taken_at > i.since + make_interval(days => $2))"
+    " AND NOT EXISTS (SELECT FROM reconciliation_bookings b WHERE b.id ="
+    " 'reconciliation:' || i.subject || ':' || i.state || ':' || i.ours_paise || ':' || i.theirs_paise)"
+    " ORDER BY i.since, i.subject LIMIT $3"
+)
 
 
 class TransportDown(Exception):

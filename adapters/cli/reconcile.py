@@ -220,24 +220,13 @@ def totals(*, json: Flag = False) -> int:
 
 @asynccontextmanager
 async def _office(settings: Settings) -> AsyncIterator[Any]:
-    from datetime import datetime
-
-    from adapters.clocks import clock_of
+    from adapters.clocks import business_now
     from adapters.database import open_house
-    from adapters.reconciliation.office import Office
-    from domain.calendar import IST
+    from adapters.reconciliation.office import Office, patience_of
 
     pool = await open_house(settings, name="cli", size=2)
     try:
-        clock = clock_of(settings, pool)
-        await clock.refresh()
-        now = clock.now()
-        yield Office(
-            pool,
-            now if now.year > 1900 else datetime.now(IST),
-            settings.reconciliation_grace_days,
-            settings.reconciliation_date_days,
-        )
+        yield Office(pool, patience_of(settings, await business_now(settings, pool)))
     finally:
         await pool.close()
 

@@ -17,7 +17,7 @@ from adapters.http.problems import Problem, invalid_body
 from adapters.reconciliation.csv_file import FileMapping
 from adapters.reconciliation.lines import FileRefused
 from adapters.reconciliation.mapping_file import mapping_from
-from adapters.reconciliation.office import HOLDS, Conflict, Format, Office, Unknown
+from adapters.reconciliation.office import HOLDS, Conflict, Format, Office, Unknown, patience_of
 
 router = APIRouter(prefix="/reconciliation", tags=["reconciliation"])
 
@@ -28,8 +28,7 @@ Source = Annotated[str, Query(pattern=r"^[A-Za-z0-9._-]{1,40}$", description="Wh
 
 
 async def office_of(desk: Desk) -> Office:
-    settings = desk.settings
-    return Office(desk.pool, await desk.now(), settings.reconciliation_grace_days, settings.reconciliation_date_days)
+    return Office(desk.pool, patience_of(desk.settings, await desk.now()))
 
 
 def after_of(cursor: str | None) -> list[str] | None:

@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 import asyncpg
@@ -17,11 +17,12 @@ import asyncpg
 from adapters.reconciliation.camt053 import read_camt053
 from adapters.reconciliation.csv_file import OUR_OWN, FileMapping, read_csv
 from adapters.reconciliation.lines import FileRefused, ReadFile, ReadLine
+from adapters.settings import Settings
 from domain import reconciliation as r
 from domain.calendar import IST, ist_day
 from projections.ledger import BANK
 from streams.read_models import Connection
-from streams.reconciler import Touched, alone, compare, difference, keep
+from streams.reconciler import Patience, Touched, alone, compare, difference, keep
 
 Format = Literal["csv", "camt053"]
 STATES = ("missing", "extra", "amount_differs", "date_differs", "awaited", "resolved", "matched")
@@ -44,15 +45,28 @@ class Unknown(Exception):
     """There is no such thing."""
 
 
+def patience_of(settings: Settings, now: datetime) -> Patience:
+    """What was decided for the house, at a business time."""
+    return Patience(
+        now=now,
+        grace_days=settings.reconciliation_grace_days,
+        date_days=settings.reconciliation_date_days,
+        hold_days=settings.reconciliation_hold_days,
+        case_days=settings.reconciliation_case_days,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Office:
     """The database and what was decided for the house."""
 
     pool: asyncpg.Pool
-    now: datetime
-    """Business time."""
-    grace_days: int
-    date_days: int
+    patience: Patience
+
+    @property
+    def now(self) -> datetime:
+        """Business time."""
+        return self.patience.now
 
     # --- Files -------------------------------------------------------------------------------------------------
 
@@ -172,7 +186,7 @@ class Office:
             source,
             [line.entry for line in lines],
         )
-        await compare(connection, Touched(lines={row["id"] for row in ids}), date_days=self.date_days)
+        await compare(connection, Touched(lines={row["id"] for row in ids}), self.patience)
 
     async def files(self, *, after: int = 0, limit: int = 50) -> list[dict[str, Any]]:
         """Files that were taken, the newest first; `after`: only older ones than this."""
@@ -276,7 +290,7 @@ class Office:
     @property
     def awaited_since(self) -> datetime:
         """What is missing and younger than this is only awaited."""
-        return self.now - timedelta(days=self.grace_days)
+        return self.patience.ago(self.patience.grace_days)
 
     # --- Decisions ---------------------------------------------------------------------------------------------
 
@@ -312,7 +326,7 @@ class Office:
                 case r.Way.accept:
                     other = ""
             await self.note_down(connection, row, way, note, by, other)
-            await compare(connection, touched, date_days=self.date_days)
+            await compare(connection, touched, self.patience)
         return {"subject": subject, "way": way, "other": other or None, "resolved_by": by}
 
     async def note_down(
@@ -346,7 +360,7 @@ class Office:
         other = ", ".join(f"line:{line['source']}:{line['entry']}" for line in lines)
         await self.note_down(connection, row, r.Way.apart, note, by, other)
         touched = Touched(subjects={row["subject"]}, lines={line["id"] for line in lines})
-        await compare(connection, touched, date_days=self.date_days)
+        await compare(connection, touched, self.patience)
         return {"subject": row["subject"], "way": r.Way.apart.value, "other": other, "resolved_by": by}
 
     async def mean_the_same(self, connection: Connection, row: Mapping[str, Any], other: str) -> str:

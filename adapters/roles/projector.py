@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from adapters.clocks import business_now
 from adapters.database import open_house
 from adapters.house import load_rules
 from adapters.kafka import new_producer
 from adapters.readiness import announce_ready
+from adapters.reconciliation.office import patience_of
 from adapters.sending import BrokerDown, Sender
 from adapters.settings import Settings
 from projections.registry import ALL
 from streams.announcer import Announcer
 from streams.projector import Projector
-from streams.reconciler import Reconciler, Send, TransportDown
+from streams.reconciler import Patience, Reconciler, Send, TransportDown
 
 CONNECTIONS = 6
 """One reads, one writes, two announce, two reconcile."""
@@ -31,13 +33,17 @@ async def run_projector(settings: Settings, stop: asyncio.Event, *, partitions: 
         if settings.kafka_bootstrap is not None:
             announcer = Announcer(pool, lambda: new_producer(settings, "projector"), projections, owned)
         projector = Projector(pool, projections, owned, announcer, on_ready=announce_ready)
+
+        async def patience() -> Patience:
+            return patience_of(settings, await business_now(settings, pool))
+
         sender = Sender(settings, "reconciler") if settings.kafka_bootstrap is not None else None
         reconciler = Reconciler(
             pool,
             owned,
             settings.partitions,
             sending(sender) if sender else None,
-            date_days=settings.reconciliation_date_days,
+            patience,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(projector.run(stop))
