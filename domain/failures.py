@@ -37,10 +37,21 @@ TABLES_OF_RAIL: dict[str, tuple[str, ...]] = {
 """Our rail -> the reference tables to look in, in order (the same number means other things on other rails)."""
 
 PENDING_CODES = frozenset(
-    {("enach", "98"), ("nach", "98"), ("upi", "01"), ("upi", "RB"), ("upi", "96"), ("imps", "08")}
-    | {("imps", code) for code in ("12", "20", "22", "91", "92", "307")}
+    {(rail, code) for rail in ("enach", "nach") for code in ("98", "82")}
+    | {("upi", code) for code in ("00", "01", "RB", "96", "DD", "U31", "U67", "U68")}
+    | {("card", "00")}
+    | {("imps", code) for code in ("00", "08", "12", "20", "22", "91", "92", "307")}
 )
-"""(rail, code) that mean 'no answer yet': neither success nor failure (servicing rule 34)."""
+"""(rail, code) that mean 'no answer yet', or that the payer may have been debited (time-outs, 'deemed', 'approved'):
+neither success nor failure, whatever the message calls it (servicing rule 34)."""
+
+TAKEN_BEFORE = frozenset(
+    {(rail, code) for rail in ("enach", "nach") for code in ("13", "31")}
+    | {("upi", code) for code in ("U01", "DT", "VE", "QB")}
+    | {("card", "94")}
+)
+"""(rail, code) that refuse a debit because an earlier one was taken: asking again could only debit twice, so a person
+looks for the earlier one."""
 
 WRAPPERS = frozenset({("upi", "U30")})
 """(rail, code) that say only that something failed: the bank's code beside it says what (`U30|Z9`)."""
@@ -60,6 +71,8 @@ class Diagnosis:
     charge_bounce: bool
     known: bool = True
     pending: bool = False
+    taken_before: bool = False
+    """Refused as a repetition: an earlier debit may have brought the money."""
     by: str = ""
     """Whose word it is: empty = the shipped table's on the code that came; else `bank-code`, `reason-text`,
     `operator`."""
@@ -188,8 +201,9 @@ class FailureCodes:
         found = self.by_operator.get((family(rail), code))
         for table in TABLES_OF_RAIL.get(rail, ()):
             found = found or self.by_table.get((table, code))
-        pending = found is not None and (rail, code) in PENDING_CODES
-        return replace(found, pending=True) if found is not None and pending else found
+        if found is None:
+            return None
+        return replace(found, pending=(rail, code) in PENDING_CODES, taken_before=(rail, code) in TAKEN_BEFORE)
 
     def _by_words(self, rail: str, message: str) -> Diagnosis | None:
         if not message:

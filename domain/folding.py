@@ -556,7 +556,8 @@ def paused(loan: LoanState, event: e.CollectionPaused) -> None:
 
 
 def contact_held(loan: LoanState, event: e.ContactHeld) -> None:
-    loan.done(event.command_id)  # nothing else: what is due and asked for stays as it is
+    loan.contact_holds[event.reason] = [event.from_on, event.until_on]  # what is due and asked for stays as it is
+    loan.done(event.command_id)
 
 
 def delinquency(loan: LoanState, event: e.DelinquencyChanged) -> None:

@@ -24,8 +24,7 @@ PLAIN = (
     "borrower_npa", "restructured_paise", "settlement", "cancelling", "accrued_booked", "provision_paise",
     "open_cases", "grievances", "compensated", "rail_attempts", "mandate_request", "mandate_requests", "debits_stopped",
     "links", "payout_rails", "pending_payouts", "promise", "promises", "broken_promises", "plan", "case_files",
-    "announced",
-    "foreseen",
+    "announced", "foreseen", "contact_holds",
 )  # fmt: skip
 DAYS = (
     "disbursed_on", "accrual_from", "paused_until", "oldest_due_on", "closed_on", "sanctioned_on",

@@ -93,6 +93,7 @@ class LoanState(BaseAggregate[str]):
         loan.foreseen = 0
         loan.bounced = set()
         loan.paused_until = None
+        loan.contact_holds = {}
         loan.classification = "standard"
         loan.bucket = ""
         loan.threshold = 0
@@ -243,6 +244,8 @@ class LoanState(BaseAggregate[str]):
     bounced: set[int]
     """Instalments that have had their bounce charge."""
     paused_until: date | None
+    contact_holds: dict[str, list[str]]
+    """Reason -> first and last day on which nobody asks the borrower for money."""
     classification: str
     bucket: str
     threshold: int

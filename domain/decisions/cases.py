@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
 from domain.decisions.rules import Rules
-from domain.events import CaseOpened
+from domain.events import CaseClosed, CaseOpened
 from domain.loan import Loan
 from domain.refusals import Refusal, Refused
+
+CURED = "cured"
+"""The outcome and the disposition of a case that has become moot."""
 
 
 def a_case(loan: Loan, kind: str, reason: str, number: int = 0, about: str = "", command_id: str = "") -> CaseOpened:
@@ -23,6 +28,18 @@ def a_case(loan: Loan, kind: str, reason: str, number: int = 0, about: str = "",
 def case_is_open(loan: Loan, kind: str, about: str) -> bool:
     """Whether a person has this before him already."""
     return bool(about) and any(file["kind"] == kind and file["about"] == about for file in loan.case_files.values())
+
+
+def is_open(loan: Loan, kind: str, about: str = "") -> bool:
+    """Whether somebody has this work already; `about` empty = whatever it is about."""
+    return any(file["kind"] == kind and (not about or file["about"] == about) for file in loan.case_files.values())
+
+
+def is_cured(loan: Loan, kinds: Collection[str], note: str) -> Iterator[CaseClosed]:
+    """Open cases of these kinds need nobody any more."""
+    for case_id, file in list(loan.case_files.items()):
+        if file["kind"] in kinds:
+            yield CaseClosed(case_id=case_id, outcome=CURED, note=note, disposition=CURED)
 
 
 def known_disposition(code: str, rules: Rules) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from domain import commands as c
 from domain import events as e
 from domain.calendar import at_hour, ist_day
-from domain.decisions.cases import a_case, known_disposition
+from domain.decisions.cases import CURED, a_case, known_disposition
 from domain.decisions.mandates import offer_link
 from domain.decisions.rules import Rules
 from domain.decisions.upkeep import live, once
@@ -20,7 +20,6 @@ from domain.policies.collections import STEP_AT, TASKS, Arrears
 from domain.refusals import Refusal, Refused
 
 ONE_DAY = timedelta(days=1)
-CURED = "cured"
 
 
 def follow(loan: Loan, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
@@ -84,7 +83,16 @@ def step_at(loan: Loan, rules: Rules) -> datetime:
     if loan.paused_until is not None:
         at = max(at, at_hour(loan.paused_until + ONE_DAY, STEP_AT))
     free_from = held_until(loan, rules)
-    return max(at, free_from) if free_from is not None else at
+    return after_holds(loan, max(at, free_from) if free_from is not None else at)
+
+
+def after_holds(loan: Loan, at: datetime) -> datetime:
+    """The first step's hour from `at` on outside every hold: nobody calls, visits or writes for money on a bereavement
+    or calamity hold (servicing rule 30)."""
+    holds = [(date.fromisoformat(first), date.fromisoformat(last)) for first, last in loan.contact_holds.values()]
+    while ends := [last for first, last in holds if first <= ist_day(at) <= last]:
+        at = at_hour(max(ends) + ONE_DAY, STEP_AT)
+    return at
 
 
 def take_step(loan: Loan, at: datetime, rules: Rules) -> Iterator[LoanEvent]:

@@ -11,7 +11,7 @@ from domain import events as e
 from domain.allocation import allocate_with_excess
 from domain.calendar import ist_day
 from domain.decisions import by_day, mandates, penal
-from domain.decisions.cases import a_case
+from domain.decisions.cases import a_case, is_open
 from domain.decisions.charges import a_charge
 from domain.decisions.moratorium import at_fall_due
 from domain.decisions.rules import Rules
@@ -22,7 +22,7 @@ from domain.failures import SOFT, Diagnosis
 from domain.loan import Loan
 from domain.parts import Row
 from domain.policies.likelihood import Borrower
-from domain.policies.mandates import ends_mandate, stops_debits
+from domain.policies.mandates import ends_mandate, needs_another_way, stopped_by_payer, stops_debits
 from domain.policies.retry import Failed, GiveUp, Moment, Tried, next_attempt
 from domain.policies.routing import NoWay, Wanted, choose
 from domain.refusals import Refusal, Refused, Repeated
@@ -89,12 +89,8 @@ def attempt_debit(loan: Loan, number: int, attempt: int, at: datetime, rules: Ru
     )
     if isinstance(route, NoWay):
         yield e.CollectionExhausted(number=number, attempts=attempt - 1, reason=route.reason, next_step="fix_mandate")
-        yield a_case(
-            loan,
-            kind="no-usable-mandate",
-            reason=route.reason,
-            number=number,
-        )
+        if not is_open(loan, "no-usable-mandate"):
+            yield a_case(loan, kind="no-usable-mandate", reason=route.reason, number=number)
         yield from mandates.offer_link(loan, number, route.reason, at, product)
         return
     yield e.DebitAttempted(
@@ -299,7 +295,7 @@ def record_failure(loan: Loan, command: c.RecordDebitFailure, now: datetime, rul
         return
     if diagnosis.charge_bounce and debit.number not in loan.bounced:
         yield from bounce_charge(loan, debit.number, diagnosis.code, now, rules)
-    if not diagnosis.known:
+    if not diagnosis.known and not is_open(loan, "unknown-failure-code", f"{command.rail}:{command.code}"):
         yield a_case(
             loan,
             kind="unknown-failure-code",
@@ -311,7 +307,13 @@ def record_failure(loan: Loan, command: c.RecordDebitFailure, now: datetime, rul
         yield from mandates.stop(loan, debit, diagnosis)
     elif ends_mandate(diagnosis):
         yield from mandates.failed_hard(loan, debit, diagnosis, now, rules)
+    elif diagnosis.taken_before:
+        yield from mandates.taken_before(loan, debit, diagnosis)
+    elif needs_another_way(diagnosis):
+        yield from mandates.another_way(loan, debit, diagnosis, now, rules)
     else:
+        if stopped_by_payer(diagnosis):
+            yield from mandates.stopped_by_payer(loan, debit, diagnosis)
         yield from what_next(loan, debit.number, debit.attempt, diagnosis, now, rules)
 
 

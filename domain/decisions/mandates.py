@@ -10,14 +10,14 @@ from typing import Any
 from domain import commands as c
 from domain import events as e
 from domain.calendar import ist_day
-from domain.decisions.cases import a_case
+from domain.decisions.cases import a_case, is_cured
 from domain.decisions.once import once
 from domain.decisions.rules import Rules
 from domain.events import LoanEvent
 from domain.failures import Diagnosis
 from domain.loan import Loan
 from domain.parts import InFlight, as_day
-from domain.policies.mandates import AWAITED, CANCELLABLE, LOST, Needed, obstacle, problems
+from domain.policies.mandates import AWAITED, CANCELLABLE, CHECKS, LOST, Needed, obstacle, problems
 from domain.policies.retry import Tried, limit_reached
 from domain.product import Product
 from domain.refusals import Refusal, Refused, Repeated
@@ -156,6 +156,7 @@ def check(loan: Loan, rules: Rules) -> Iterator[LoanEvent]:
         return
     awaited = [mandate for mandate in loan.mandates if mandate.get("status", "active") in AWAITED]
     if any(next(problems(mandate, wanted), None) is None for mandate in awaited):
+        yield from is_cured(loan, MISFITS, "a mandate carries what is to come")
         return
     found = list(problems((awaited or loan.mandates)[0], wanted))
     for problem in found:
@@ -245,6 +246,12 @@ def expired(loan: Loan, mandate_id: str, rules: Rules) -> Iterator[LoanEvent]:
     yield from lost(loan, mandate_id, f"is expired, {reason}", rules)
 
 
+WITHOUT_MANDATE = ("mandate-lost", "mandate-not-ready", "no-usable-mandate")
+"""Cases that need nobody any more when a mandate is active..."""
+MISFITS = frozenset(kind for kind, _ in CHECKS)
+"""... and those when one carries what is to come."""
+
+
 # --- Lost, and found again -----------------------------------------------------------------------------------
 
 
@@ -272,6 +279,7 @@ def usable_again(loan: Loan, mandate_id: str, now: datetime, rules: Rules) -> It
     before = loan.mandate_named(mandate.get("replaces", "")) if mandate is not None else None
     if before is not None and before.get("status") in CANCELLABLE:
         yield cancel(loan, before, f"mandate {mandate_id} took its place")
+    yield from is_cured(loan, WITHOUT_MANDATE, f"mandate {mandate_id} is active")
     yield from ask_for_what_waits(loan, f"mandate {mandate_id} is active", now, rules)
 
 
@@ -333,6 +341,49 @@ def failed_hard(loan: Loan, debit: InFlight, diagnosis: Diagnosis, now: datetime
     if not others:
         rail = mandate.get("rail", "") if diagnosis.action == "fix_mandate" else ""
         yield from request(loan, f"mandate {known}: {said}", product, rail=rail, replaces=known)
+
+
+def another_way(loan: Loan, debit: InFlight, diagnosis: Diagnosis, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """This mandate cannot carry this debit (`needs_another_way`): another one goes first from now on, and at once;
+    where there is none, the borrower gets a link. The mandate stands."""
+    product, number, today = rules.product_of(loan), debit.number, ist_day(now)
+    row = next((row for row in loan.rows if row.number == number), None)
+    if row is None or loan.payable_paise() == 0 or not product.debits_automatic:
+        return
+    said = f"{diagnosis.code}: {diagnosis.meaning}"
+    most = loan.instalment_paise
+    carries = [each for each in usable(loan, today) if (each.get("max_amount_paise") or most) >= most]
+    other = next((each for each in carries if each["mandate_id"] != debit.mandate_id), None)
+    if other is None:
+        yield from give_up(loan, number, said, diagnosis.action, now, product)
+        return
+    yield e.MandatePreferred(mandate_id=other["mandate_id"], reason=f"mandate {debit.mandate_id} failed: {said}")
+    if why_not := why_no_other(loan, number, row.due_on, product, today):
+        yield from give_up(loan, number, f"{said}; {why_not}", diagnosis.action, now, product)
+        return
+    yield e.RetryScheduled(
+        number=number,
+        attempt=loan.attempts.get(number, debit.attempt) + 1,
+        at=now.isoformat(),
+        reason=f"{said}; by mandate {other['mandate_id']} ({other['rail']}) instead",
+        alternatives=[],
+    )
+
+
+def taken_before(loan: Loan, debit: InFlight, diagnosis: Diagnosis) -> Iterator[LoanEvent]:
+    """An earlier debit may have brought the money: nothing is asked for again, by debit or link, and a person looks."""
+    reason = f"{diagnosis.code}: {diagnosis.meaning}"
+    yield e.CollectionExhausted(number=debit.number, attempts=debit.attempt, reason=reason, next_step=diagnosis.action)
+    yield a_case(loan, kind="debit-outcome-unknown", reason=f"find the earlier debit: {reason}", number=debit.number)
+
+
+def stopped_by_payer(loan: Loan, debit: InFlight, diagnosis: Diagnosis) -> Iterator[LoanEvent]:
+    """The mandate rests until a person resumes it: another debit would bounce as well, and cost the payer again."""
+    mandate = loan.mandate_named(debit.mandate_id)
+    if mandate is not None and mandate.get("status") == "active":
+        yield e.MandateChanged(
+            mandate_id=debit.mandate_id, status="paused", code=diagnosis.code, reason=diagnosis.meaning
+        )
 
 
 def stop(loan: Loan, debit: InFlight, diagnosis: Diagnosis) -> Iterator[LoanEvent]:

@@ -30,6 +30,17 @@ def ends_mandate(diagnosis: Diagnosis) -> bool:
     return diagnosis.failure_class == HARD and diagnosis.action in ENDS_MANDATE
 
 
+def needs_another_way(diagnosis: Diagnosis) -> bool:
+    """Whether this mandate cannot carry this debit, though it may carry others (a limit, a factor that the payer must
+    give, data that do not tally): to ask again in the same way is hopeless."""
+    return diagnosis.failure_class != HARD and diagnosis.action in ENDS_MANDATE
+
+
+def stopped_by_payer(diagnosis: Diagnosis) -> bool:
+    """Whether the payer told the bank not to pay: the one hard failure for which a bounce is charged."""
+    return diagnosis.failure_class == HARD and diagnosis.charge_bounce
+
+
 def stops_debits(diagnosis: Diagnosis) -> bool:
     """Whether no debit may be asked for at all until a person has looked."""
     return diagnosis.failure_class == HARD and diagnosis.action == STOP

@@ -118,6 +118,20 @@ def test_a_pause_holds_the_steps_back_and_loses_none():
     assert done(story.when(on("12 Feb 12:00"))) == ["call 11 Feb", "reminder 12 Feb", "payment-link 12 Feb"]
 
 
+@pytest.mark.parametrize("reason", ["calamity", "bereavement"])
+def test_nobody_calls_or_writes_for_money_while_a_hold_stands(reason: str):
+    hold = asked(c.HoldContact, reason=reason, until=day("20 Feb"))
+    story = unpaid().when(on("6 Feb 11:00"), hold).when(on("20 Feb 23:00"))
+    assert (done(story), story.all(CaseOpened)) == ([], [])
+    assert done(story.when(on("23 Feb 12:00"))) == ["call 21 Feb", "reminder 22 Feb", "payment-link 23 Feb"]
+
+
+def test_a_hold_that_is_called_off_lets_the_steps_go_on():
+    story = unpaid().when(on("6 Feb 11:00"), asked(c.HoldContact, "C-1", reason="calamity", until=day("28 Feb")))
+    story.when(on("10 Feb 11:00"), asked(c.HoldContact, "C-2", reason="calamity", until=day("9 Feb")))
+    assert done(story.when(on("11 Feb 12:00"))) == ["call 11 Feb"]
+
+
 @pytest.mark.parametrize(
     ("arrears", "segment"),
     [

@@ -6,6 +6,7 @@ import pytest
 
 from domain.commands import LevyCharge, PauseCollection, RegisterMandate, Waive
 from domain.events import (
+    CaseClosed,
     CaseOpened,
     ChargeLevied,
     Closed,
@@ -135,7 +136,7 @@ def test_a_lost_mandate_is_a_case_and_its_return_is_noted() -> None:
         a(MandateRequested, rail="enach", replaces="M-1"),
     )
     story.when(on("11 Jan"), mandate_is("cancelled")).repeated()
-    story.when(on("12 Jan"), mandate_is("active")).then(a(MandateChanged, status="active"))
+    story.when(on("12 Jan"), mandate_is("active")).then(a(MandateChanged, status="active"), a(CaseClosed))
     story.when(on("12 Jan"), mandate_is("active", "M-7")).refused(Refusal.mandate_unknown, "/mandate_id")
 
 
@@ -316,6 +317,27 @@ def test_a_banks_extension_is_neither_success_nor_failure() -> None:
     story.then(a(DebitPending, instruction_id="LN-1:1:1", code="98")).and_the_loan(charges="0", dpd=0)
     story.when(on("6 Feb 12:00")).then().and_the_loan(dpd=0)
     story.when(on("6 Feb 13:00"), debit_succeeded()).then(a(DebitSucceeded, asked_paise=EMI))
+
+
+@pytest.mark.parametrize(
+    ("rail", "code"), [("upi", "U67"), ("upi", "U68"), ("upi", "U31"), ("upi", "DD"), ("upi", "00"), ("enach", "82")]
+)
+def test_where_the_payer_may_have_been_debited_nothing_is_asked_for_again(rail: str, code: str) -> None:
+    story = given(a_loan(mandate={**MANDATE, "rail": rail})).when(on("5 Feb 10:00"), debit_failed(code=code, rail=rail))
+    story.when(on("28 Feb"))
+    assert (len(story.all(DebitAttempted)), len(story.all(DebitPending)), story.all(DebitFailed)) == (1, 1, [])
+    assert (story.all(RetryScheduled), story.all(PaymentLinkOffered)) == ([], [])
+    assert [case.kind for case in story.all(CaseOpened)] == ["debit-outcome-unknown"]
+
+
+@pytest.mark.parametrize(("rail", "code"), [("enach", "13"), ("enach", "31"), ("upi", "VE"), ("upi", "U01")])
+def test_a_debit_refused_as_a_repetition_is_for_a_person_who_looks_for_the_first(rail: str, code: str) -> None:
+    story = given(a_loan(mandate={**MANDATE, "rail": rail})).when(on("5 Feb 10:00"), debit_failed(code=code, rail=rail))
+    story.when(on("28 Feb"))
+    assert (len(story.all(DebitAttempted)), len(story.all(DebitFailed))) == (1, 1)
+    assert (story.all(RetryScheduled), story.all(PaymentLinkOffered)) == ([], [])
+    [case] = story.all(CaseOpened)
+    assert (case.kind, case.reason.startswith(f"find the earlier debit: {code}")) == ("debit-outcome-unknown", True)
 
 
 def test_a_banks_extension_that_is_told_twice_is_noted_once() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from domain.commands import ChangeMandate, ManageMandate, RegisterMandate, ResumeDebits, WriteOff
 from domain.events import (
+    CaseClosed,
     CaseOpened,
     CollectionExhausted,
     DebitAttempted,
@@ -186,6 +187,56 @@ def test_a_hard_failure_takes_the_next_mandate_at_once_and_the_failed_one_never_
     story.when(on("6 Feb 14:00"), debit_succeeded(attempt=2)).when(on("5 Mar 08:00"))
     assert [debit.mandate_id for debit in story.all(DebitAttempted)] == ["M-1", "M-UPI", "M-UPI"]
     assert (kinds(story), story.all(MandateRequested), story.all(PaymentLinkOffered)) == ([], [], [])
+
+
+@pytest.mark.parametrize("code", ["57", "26"])
+def test_a_debit_that_a_mandate_cannot_carry_goes_by_the_next_one_at_once(code: str) -> None:
+    """57: above the account's limit for one debit; 26: above the mandate's. The same debit again is hopeless."""
+    story = given(with_two()).when(on("5 Feb 10:00"), debit_failed(code=code))
+    [preferred] = story.all(MandatePreferred)
+    assert (preferred.mandate_id, preferred.reason.split(":")[0]) == ("M-UPI", "mandate M-1 failed")
+    story.when(on("7 Feb"))
+    assert [(debit.mandate_id, debit.rail) for debit in story.all(DebitAttempted)] == [
+        ("M-1", "enach"),
+        ("M-UPI", "upi"),
+    ]
+    assert (story.all(PaymentLinkOffered), kinds(story)) == ([], [])
+
+
+@pytest.mark.parametrize(("code", "advice"), [("57", "alternate_rail"), ("26", "fix_mandate"), ("12", "fix_mandate")])
+def test_where_there_is_no_other_mandate_the_borrower_gets_a_link_and_the_mandate_stands(
+    code: str, advice: str
+) -> None:
+    story = given(a_loan()).when(on("5 Feb 10:00"), debit_failed(code=code))
+    assert (story.all(RetryScheduled), story.all(MandateChanged)) == ([], [])
+    [spent], [link] = story.all(CollectionExhausted), story.all(PaymentLinkOffered)
+    assert (spent.next_step, link.amount_paise, kinds(story)) == (advice, rupees(EMI), ["collection-exhausted"])
+    assert story.when(on("5 Mar 12:00")).all(DebitAttempted)[-1].number == 2
+
+
+@pytest.mark.parametrize("code", ["06", "17"])
+def test_against_the_payer_s_stop_nothing_is_debited_until_a_person_resumes_the_mandate(code: str) -> None:
+    story = given(a_loan()).when(on("5 Feb 10:00"), debit_failed(code=code))
+    [moved] = story.all(MandateChanged)
+    assert (moved.status, moved.code, len(story.all(PaymentLinkOffered))) == ("paused", code, 1)
+    story.when(on("5 Mar 12:00"))
+    assert (len(story.all(DebitAttempted)), len(story.all(PaymentLinkOffered))) == (1, 2)
+    story.when(on("6 Mar 10:00"), managed("resume"))
+    assert story.all(DebitAttempted)[-1].number == 2
+
+
+def test_a_loan_without_a_mandate_is_one_case_however_many_instalments_pass_and_none_when_there_is_one() -> None:
+    story = given(a_loan()).when(on("10 Jan"), mandate_is("cancelled")).when(on("6 May"))
+    assert kinds(story) == ["mandate-lost", "no-usable-mandate"]
+    story.when(on("7 May"), asked(RegisterMandate, mandate={**MANDATE, "mandate_id": "M-2"}))
+    closed = [case.case_id for case in story.all(CaseClosed)]
+    assert closed == ["LN-1:case:1", "LN-1:case:2"]
+
+
+def test_a_mandate_that_fits_closes_the_case_of_one_that_did_not() -> None:
+    story = a_loan(mandate={**MANDATE, "max_amount_paise": rupees("3,000")})
+    story.when(on("10 Jan"), asked(RegisterMandate, mandate={**MANDATE, "mandate_id": "M-2"}))
+    assert [case.note for case in story.all(CaseClosed)] == ["a mandate carries what is to come"]
 
 
 def test_a_hard_failure_of_the_last_mandate_ends_the_debits_of_all_instalments() -> None:
