@@ -179,7 +179,7 @@ class FailureCodes:
     def diagnose(self, rail: str, code: str, *, bank_code: str = "", message: str = "") -> Diagnosis:
         """The meaning of a failure on a rail: by its code; where that is unknown or only a wrapper, by the bank's code
         beside it, then by the gateway's words. Unknown after all that = technical, uncharged, for a person."""
-        code, bank_code = self._parted(rail, code, bank_code)
+        code, bank_code = self._parted(rail, code.strip(), bank_code.strip())
         found = self._row(rail, code)
         if found is not None and (rail, code) not in WRAPPERS:
             return found
@@ -193,8 +193,8 @@ class FailureCodes:
     def _parted(rail: str, code: str, bank_code: str) -> tuple[str, str]:
         """`U30|Z9` and `U30-Z9` as (`U30`, `Z9`)."""
         for known_rail, wrapper in WRAPPERS:
-            if rail == known_rail and code.startswith(wrapper) and code != wrapper:
-                return wrapper, bank_code or code.removeprefix(wrapper).strip(" |-/:")
+            if rail == known_rail and code.upper().startswith(wrapper) and code != wrapper:
+                return wrapper, bank_code or code[len(wrapper) :].strip(" |-/:")
         return code, bank_code
 
     def _row(self, rail: str, code: str) -> Diagnosis | None:
@@ -202,7 +202,7 @@ class FailureCodes:
         for table in TABLES_OF_RAIL.get(rail, ()):
             found = found or self.by_table.get((table, code))
         if found is None:
-            return None
+            return self._row(rail, code.upper()) if code != code.upper() else None
         return replace(found, pending=(rail, code) in PENDING_CODES, taken_before=(rail, code) in TAKEN_BEFORE)
 
     def _by_words(self, rail: str, message: str) -> Diagnosis | None:

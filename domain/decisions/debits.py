@@ -178,6 +178,8 @@ def record_success(loan: Loan, command: c.RecordDebitSuccess, now: datetime, rul
     elif command.amount_paise < asked and loan.stage == "active":
         partial = Diagnosis("partial", SOFT, "retry_after_funds", "less was collected than asked for", False)
         yield from what_next(loan, number, attempt, partial, now, rules)
+    elif loan.stage == "active":
+        yield from mandates.rest_by_link(loan, debit, now, rules)
 
 
 def paid_by_debit(loan: Loan, number: int) -> bool:

@@ -437,6 +437,14 @@ def offer_link(loan: Loan, number: int, reason: str, now: datetime, product: Pro
         )
 
 
+def rest_by_link(loan: Loan, debit: InFlight, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """What a debit up to the mandate's limit leaves of its instalment comes by a link: no debit can bring it."""
+    limit = (loan.mandate_named(debit.mandate_id) or {}).get("max_amount_paise")
+    if limit == debit.amount and loan.unpaid_of_row(debit.number):
+        reason = f"mandate {debit.mandate_id} carries {limit} paise only"
+        yield from offer_link(loan, debit.number, reason, now, rules.product_of(loan))
+
+
 def withdraw_links(loan: Loan, reason: str = "") -> Iterator[LoanEvent]:
     """Links whose instalment is paid are taken back, so that nobody pays twice; with a reason, all links."""
     for link_id, link in list(loan.links.items()):

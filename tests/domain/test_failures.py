@@ -88,6 +88,14 @@ def test_a_gateway_s_words_are_read_where_it_gives_no_code(rail: str, words: str
     assert CODES.diagnose(rail, "GW_9999", message=words).by == "reason-text"
 
 
+@pytest.mark.parametrize(
+    ("rail", "code", "read_as"), [("upi", "z9", "Z9"), ("upi", "u30|xh", "XH"), ("card", " 1a ", "1A")]
+)
+def test_a_code_is_read_in_any_case_and_with_blanks_around_it(rail: str, code: str, read_as: str):
+    found = CODES.diagnose(rail, code)
+    assert (found.code, found.known) == (read_as, True)
+
+
 def test_words_never_overrule_a_code_that_is_known_and_strange_ones_mean_nothing():
     assert CODES.diagnose("enach", "01", message="insufficient balance").code == "01"
     strange = CODES.diagnose("enach", "GW_1", message="Something went wrong")

@@ -128,6 +128,13 @@ def test_no_debit_asks_for_more_than_the_mandate_allows() -> None:
     assert [debit.amount_paise for debit in story.all(DebitAttempted)] == [rupees("3,000")]
 
 
+def test_what_the_mandate_does_not_carry_comes_by_a_link() -> None:
+    story = given(a_loan(mandate={**MANDATE, "max_amount_paise": rupees("3,000")}))
+    story.when(on("5 Feb 10:00"), debit_succeeded(amount="3,000"))
+    [link] = story.all(PaymentLinkOffered)
+    assert (link.amount_paise, link.reason) == (rupees("1,993"), "mandate M-1 carries 300000 paise only")
+
+
 def test_a_lost_mandate_is_a_case_and_its_return_is_noted() -> None:
     story = given(a_loan()).when(on("10 Jan"), mandate_is("cancelled"))
     story.then(
