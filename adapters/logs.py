@@ -18,7 +18,7 @@ MASK = "***"
 # fmt: off
 _PERSONAL = frozenset({
     "name", "holder", "phone", "mobile", "email", "address", "account", "account_number", "vpa", "pan", "aadhaar",
-    "umrn", "password", "secret",
+    "umrn", "password", "secret", "identity",
 })
 # fmt: on
 

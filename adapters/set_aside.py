@@ -23,7 +23,21 @@ from streams.topics import partition_of
 
 MASK = "***"
 PERSONAL = frozenset(
-    {"name", "holder", "phone", "mobile", "email", "address", "number", "vpa", "umrn", "pan", "aadhaar", "message"}
+    {
+        "name",
+        "holder",
+        "phone",
+        "mobile",
+        "email",
+        "address",
+        "number",
+        "vpa",
+        "umrn",
+        "identity",
+        "pan",
+        "aadhaar",
+        "message",
+    }
 )
 """Fields of inbound messages that can hold personal data; what a person wrote freely counts as such."""
 

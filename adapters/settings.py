@@ -146,6 +146,9 @@ class Settings(BaseSettings):
     reconciliation_case_days: int = Field(7, ge=0, le=365)
     """Days after which a difference of a loan that nobody resolved becomes a case; 0: never."""
 
+    bureau_member_code: str = Field("", max_length=30)
+    """The lender's member code in credit bureau files; they differ by bureau."""
+
     log_format: Literal["json", "console"] = "json"
     """`json`: one document a line. `console`: for a person's eyes."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

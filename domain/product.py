@@ -102,6 +102,7 @@ class Product:
     refund_retry_after_hours: int
     refund_max_attempts: int
     grievance_days: int
+    bureau_account_type: str
 
     @property
     def thresholds(self) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from domain.calendar import Frequency
+from domain.law.bureau import ACCOUNT_TYPE
 from domain.law.classification import AssetClass
 from domain.law.dated import Lender
 from domain.law.prepayment import BorrowerKind, Purpose
@@ -653,6 +654,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         whole(1, 365, "days"),
         30,
         "Days in which a grievance is to be answered before it is escalated.",
+        "31",
+    ),
+    _S(
+        "bureau.account_type",
+        "bureau_account_type",
+        choice("", *ACCOUNT_TYPE),
+        "",
+        "The account type in credit bureau files; empty: by purpose and security (05 personal, 50 and 61 business).",
         "31",
     ),
 )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from domain.refusals import Refusal, Refused
 from streams.bodies import validated
 from streams.envelope import Record, headers_for
-from streams.wire import Account, ContactWishes, LoanId, Mandate
+from streams.wire import Account, ContactWishes, Identity, LoanId, Mandate
 
 SOURCE = "qist/los-sync"
 REQUESTED_BY = "los"
@@ -52,6 +52,7 @@ class BorrowerUpdated(FromLos):
     name: str | None = None
     phone: str | None = None
     email: str | None = None
+    identity: Identity | None = None
     language: str | None = None
     segment: str | None = None
     salary_day: Annotated[int, Field(strict=True, ge=0, le=31)] | None = None

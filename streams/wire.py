@@ -128,11 +128,40 @@ class Account(Part):
         return (self.number or "")[-4:]
 
 
+class Address(Part):
+    line: str | None = None
+    state_code: str | None = None
+    """Of two digits, as GST numbers states."""
+    pin: str | None = None
+    category: Literal["permanent", "residence", "office"] | None = None
+
+
+class Identity(Part):
+    """What a credit bureau asks of a person. It goes to the vault as it came: bureau files check it."""
+
+    date_of_birth: Day | None = None
+    gender: Literal["female", "male", "transgender"] | None = None
+    pan: str | None = None
+    passport: str | None = None
+    voter_id: str | None = None
+    driving_license: str | None = None
+    ration_card: str | None = None
+    universal_id: str | None = None
+    ckyc: str | None = None
+    occupation: Literal["salaried", "self-employed professional", "self-employed", "others"] | None = None
+    addresses: Annotated[tuple[Address, ...], Field(max_length=2)] = ()
+
+
+PERSON = {"name", "phone", "email", "identity"}
+"""What of a borrower is kept in the vault."""
+
+
 class Borrower(Part):
     borrower_id: Annotated[str, Field(min_length=1, max_length=64)]
     name: str | None = None
     phone: str | None = None
     email: str | None = None
+    identity: Identity | None = None
     language: str = "en"
     segment: str = ""
     salary_day: Annotated[int, Field(ge=0, le=31)] | None = None
@@ -277,7 +306,7 @@ class DisbursalRequested(Inbound):
 
     def secrets(self) -> tuple[Secret, ...]:
         owner = self.borrower.borrower_id
-        person = self.borrower.model_dump(include={"name", "phone", "email"}, exclude_none=True)
+        person = self.borrower.model_dump(mode="json", include=PERSON, exclude_none=True)
         kept = [Secret(f"{owner}:person", owner, person)] if person else []
         if self.payout is not None:
             account = self.payout.account.model_dump(exclude_none=True)
@@ -952,13 +981,14 @@ class UpdateBorrower(ServicingCommand):
     name: str | None = None
     phone: str | None = None
     email: str | None = None
+    identity: Identity | None = None
     language: str | None = None
     segment: str | None = None
     salary_day: Annotated[int, Field(ge=0, le=31)] | None = None
     contact: ContactWishes | None = None
 
     def person(self) -> dict[str, Any]:
-        return self.model_dump(include={"name", "phone", "email"}, exclude_none=True)
+        return self.model_dump(mode="json", include=PERSON, exclude_none=True)
 
     def command(self) -> c.Command:
         facts = self.model_dump(include={"language", "segment", "salary_day"}, exclude_none=True)

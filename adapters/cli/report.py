@@ -152,6 +152,7 @@ async def _running(settings: Settings, name: str, on: date | None, since: date |
             since=since,
             loan_id=loan,
             vault=Vault(master_key(secret, settings.data_dir)),
+            member_code=settings.bureau_member_code,
         ) as report:
             yield report
     finally:

@@ -10,13 +10,15 @@ from difflib import get_close_matches
 import asyncpg
 
 from adapters.errors import Explained
-from adapters.reports import book, money
+from adapters.reports import book, bureau, money, trail
 from adapters.reports.report import Ask, Report, Running
 from adapters.vault import Vault
 from domain.decisions.rules import Rules
 from streams.read_models import Connection
 
-CATALOGUE: dict[str, Report] = {report.name: report for report in (*book.REPORTS, *money.REPORTS)}
+CATALOGUE: dict[str, Report] = {
+    report.name: report for report in (*book.REPORTS, *money.REPORTS, *bureau.REPORTS, *trail.REPORTS)
+}
 
 
 class UnknownReport(Explained):
@@ -57,6 +59,7 @@ async def running(
     since: date | None = None,
     loan_id: str = "",
     vault: Vault | None = None,
+    member_code: str = "",
 ) -> AsyncIterator[Running]:
     """A report, all of it read in one snapshot of the database."""
     report = report_named(name)
@@ -66,12 +69,14 @@ async def running(
         raise WrongAsk(f"loan: {name} is about one loan; name it")
     if loan_id and not report.of_loan:
         raise WrongAsk(f"loan: {name} is about all loans")
+    if report.refuses is not None and (why_not := report.refuses(on)):
+        raise WrongAsk(f"on: {why_not}")
     begins = first_day(report, on, since)
     async with (
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        ask = Ask(connection, rules, on, begins, loan_id, vault)
+        ask = Ask(connection, rules, on, begins, loan_id, vault, member_code)
         await take_stock(ask, report)
         if on == today:
             ask.notes.append(f"{on} is not over: the figures are so far")

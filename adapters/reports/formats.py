@@ -87,6 +87,7 @@ def footer_told(footer: Footer) -> dict[str, Any]:
             for proof in footer.proofs
         ],
         "reconciles": footer.reconciles,
+        "flaws": footer.flaws,
         "notes": footer.notes,
     }
 
@@ -226,6 +227,7 @@ def told(running: Running, footer: Footer) -> Iterator[str]:
         else:
             yield f"{says} = the ledger's ({proof.ledger_says})"
     yield from footer.notes
+    yield from (f"FLAW: {flaw}" for flaw in footer.flaws)
     if footer.proofs:
         yield "It reconciles to the ledger." if footer.reconciles else "It does NOT reconcile to the ledger."
 

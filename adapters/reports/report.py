@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -44,8 +45,14 @@ class Ask:
     """Of a period: its first day. Of a comparison: the day at whose end it begins."""
     loan_id: str = ""
     vault: Vault | None = None
+    member_code: str = ""
+    """The lender's at the credit bureaus."""
+    sums: Counter[str] = field(default_factory=Counter[str])
+    """Of figures that no column has, for the checks. Paise."""
     notes: list[str] = field(default_factory=list[str])
     """What whoever reads the report must know besides its rows: rejected accounts, what is not finished."""
+    flaws: list[str] = field(default_factory=list[str])
+    """What must not be, besides a difference to the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +109,13 @@ class Books:
             until,
             list(self.topics),
         )
+        known = Counter({**totals, **ask.sums})
         rest = await ask.connection.fetchval(self.rest, until) if self.rest else 0
         account = BY_CODE[self.account]
         when = f"{ask.since} to {ask.on}" if self.when == "period" else f"at the end of {until}"
         return Proof(
             says=self.says,
-            report_paise=sum(-totals[name[1:]] if name.startswith("-") else totals[name] for name in self.columns),
+            report_paise=sum(-known[name[1:]] if name.startswith("-") else known[name] for name in self.columns),
             rest_paise=rest or 0,
             ledger_paise=-paise if self.credit else paise,
             ledger_says=f"{account.code} {account.name}, {when}" + (", of these events" if self.topics else ""),
@@ -134,6 +142,8 @@ class Report:
     """It is about one loan, which has to be named."""
     counts: Callable[[Row, Ask], bool] = lambda row, ask: True
     """Whether a row is part of the totals."""
+    refuses: Callable[[date], str] | None = None
+    """Why there is no such report of a day; empty when there is."""
     personal: bool = False
     """Its rows hold personal data."""
 
@@ -149,10 +159,11 @@ class Footer(NamedTuple):
     totals: Mapping[str, int]
     proofs: Sequence[Proof]
     notes: Sequence[str]
+    flaws: Sequence[str] = ()
 
     @property
     def reconciles(self) -> bool:
-        return all(proof.difference_paise == 0 for proof in self.proofs)
+        return not self.flaws and all(proof.difference_paise == 0 for proof in self.proofs)
 
 
 class Running:
@@ -181,4 +192,4 @@ class Running:
     async def footer(self) -> Footer:
         """After all rows are read."""
         proofs = [await check.prove(self.ask, self.totals) for check in self.report.checks]
-        return Footer(self.count, self.totals, proofs, self.ask.notes)
+        return Footer(self.count, self.totals, proofs, self.ask.notes, self.ask.flaws)

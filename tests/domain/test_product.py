@@ -118,6 +118,7 @@ OTHER: dict[str, tuple[Any, str, Any]] = {
     "accounting.provisions": ({"standard": "0.40"}, "provisions", {"standard": Decimal("0.40")}),
     "refunds.retry_after_hours": (12, "refund_retry_after_hours", 12),
     "refunds.max_attempts": (5, "refund_max_attempts", 5),
+    "bureau.account_type": ("13", "bureau_account_type", "13"),
     "grievance.answer_within_days": (14, "grievance_days", 14),
 }
 # Those that mean something beside another only.

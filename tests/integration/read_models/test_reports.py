@@ -13,13 +13,19 @@ import asyncpg
 import pytest
 from arro3.io import read_parquet
 
+from adapters.errors import Explained
 from adapters.reports.catalogue import CATALOGUE, UnknownReport, WrongAsk, running
 from adapters.reports.formats import FORMATS, as_csv, as_json, write_file
 from adapters.reports.report import Footer, Report, Row
+from adapters.vault import Vault
 from domain import commands as c
+from domain.calendar import add_months
 from domain.events import LoanEvent
+from domain.law.bureau import submission_dates
 from domain.money import format_rupees
 from projections.base import booked_on
+from streams.wire import Secret
+from tests.adapters.test_bureau import ASHA
 from tests.examples import EMI, a_loan_without_mandate
 from tests.integration.read_models.books import a_projector, catch_up, write_log
 from tests.lives import COLLECTING as RULES
@@ -28,6 +34,7 @@ from tests.stories import asked, day, on, payment, repaid, rupees
 
 pytestmark = pytest.mark.slow
 LAST = date(2029, 12, 31)
+VAULT = Vault(bytes(32))
 ABOUT_THE_BOOK = [name for name, report in CATALOGUE.items() if not report.of_loan and not report.personal]
 
 
@@ -39,7 +46,7 @@ async def book(house: str, pool: asyncpg.Pool, history: list[LoanEvent]) -> asyn
 
 
 async def run(pool: asyncpg.Pool, name: str, on: date, since: date | None = None) -> tuple[list[Row], Footer]:
-    async with running(pool, RULES, name, on, today=LAST, since=since) as report:
+    async with running(pool, RULES, name, on, today=LAST, since=since, vault=VAULT) as report:
         rows = [row async for row in report.rows()]
         return rows, await report.footer()
 
@@ -184,6 +191,57 @@ async def test_a_ledger_that_differs_is_told_by_how_much(small_house: asyncpg.Po
     assert [proof.difference_paise for proof in footer.proofs] == [-700, 0, 0]
 
 
+async def test_a_bureau_file_holds_what_is_known_and_names_what_is_left_out(small_house: asyncpg.Pool) -> None:
+    people = {"B-1": ASHA, "B-2": ASHA, "B-3": {**ASHA, "identity": {}}}  # of B-4 nothing is known
+    async with small_house.acquire() as connection, connection.transaction():
+        secrets = [Secret(f"{owner}:person", owner, person) for owner, person in people.items()]
+        await VAULT.store(connection, secrets, on("5 Jan"))
+    names = ("account_number", "amount_overdue", "days_past_due", "asset_classification")
+    owed = sum(sum(row) for row in ROWS[:4])
+    assert sorted(of(await told(small_house, "credit-bureau", "31 May"), *names)) == [
+        ("LN-BAD", str((owed + 50) // 100), "116", "02"), ("LN-GOOD", "0", "000", "01"),
+    ]  # fmt: skip
+    rejects = of(await told(small_house, "credit-bureau-rejects", "31 May"), "loan_id", "field")
+    assert {loan for loan, _ in rejects} == {"LN-VISIT", "LN-LOST"}
+    assert ("LN-VISIT", "income_tax_id") in rejects
+    assert ("LN-LOST", "consumer_name") in rejects
+
+
+async def test_every_bureau_file_of_a_year_reconciles(book: asyncpg.Pool) -> None:
+    months = [add_months(date(2026, 2, 1), month) for month in range(0, 12, 2)]
+    files = [file for month in months for file in submission_dates(month.year, month.month).value]
+    assert {file.kind for file in files} == {"full", "incremental"}
+    left_out = 0
+    for file in files:
+        rows, footer = await run(book, "credit-bureau-rejects", file.as_on)
+        assert footer.reconciles, (file, footer.proofs)
+        left_out += len(rows)
+    assert left_out > 0
+
+
+async def trail(pool: asyncpg.Pool, loan_id: str, at: str) -> tuple[list[Row], Footer]:
+    async with running(pool, RULES, "audit-trail", day(at), today=LAST, loan_id=loan_id) as report:
+        return [row async for row in report.rows()], await report.footer()
+
+
+async def test_a_loans_trail_names_every_event_and_proves_that_none_was_changed(
+    small_house: asyncpg.Pool, house: str
+) -> None:
+    rows, footer = await trail(small_house, "LN-LOST", "15 Jun")
+    assert footer.reconciles
+    assert [row[0] for row in rows] == list(range(1, len(rows) + 1))
+    assert rows[-1][2] == "loan.written-off.v1"
+    assert "1100 -1,00,000.00" in rows[-1][5]
+    connection = await asyncpg.connect(house)
+    await connection.execute("UPDATE events SET actor = 'somebody else' WHERE loan_id = 'LN-LOST' AND version = 3")
+    await connection.close()
+    rows, footer = await trail(small_house, "LN-LOST", "15 Jun")
+    assert not footer.reconciles
+    assert [row[0] for row in rows if not row[10]] == [3]
+    with pytest.raises(Explained, match="there is no loan LN-NONE"):
+        await trail(small_house, "LN-NONE", "15 Jun")
+
+
 # --- Formats and bad input -----------------------------------------------------------------------------------
 
 
@@ -223,6 +281,7 @@ async def test_a_day_before_any_loan_has_no_rows_and_reconciles(small_house: asy
         ("gst", "2030-01-01", None, "", "on: 2030-01-01 has not come yet"),
         ("gst", "2026-01-31", "2026-02-01", "", "from: 2026-02-01 is after 2026-01-31"),
         ("ageing", "2026-01-31", "2026-01-01", "", "from: ageing is of one day's end"),
+        ("credit-bureau", "2026-07-08", None, "", "on: bureau files do not speak of 2026-07-08; the next speaks of"),
         ("ageing", "2026-01-31", None, "LN-1", "loan: ageing is about all loans"),
     ],
 )
