@@ -114,7 +114,13 @@ class Settings(BaseSettings):
     gateway_group: str = "qist-gateway"
     """Consumer group of the gateway role; the gateway's name is added, since each one reads all instructions."""
     lender_name: str = "Qist"
-    """Who signs notices."""
+    """Who signs notices and documents."""
+    lender_file: Path | None = None
+    """TOML file with what documents say of the lender: address, registration, grievance officer. See
+    docs/documents.md."""
+    documents: Literal["issued", "on-demand"] = "issued"
+    """`issued`: what events call for (key facts, no-dues certificate ...) is made by itself, by the notifier's process.
+    `on-demand`: only when somebody asks."""
     payment_link: str | None = None
     """The page where a borrower pays, put into notices: `https://pay.example.in/{link_id}`, where `{link_id}`,
     `{loan_id}` and `{number}` are filled in. Not set: notices name no link."""

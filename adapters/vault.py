@@ -92,6 +92,25 @@ class Vault:
             gathered.setdefault(row["token"], {}).update(self._unsealed(row))
         return gathered
 
+    async def up_to(
+        self,
+        connection: asyncpg.Connection | asyncpg.Pool | asyncpg.pool.PoolConnectionProxy,
+        token: str,
+        version: int | None = None,
+    ) -> tuple[dict[str, Any], int]:
+        """All that was known under a token up to a version (now, unless given), and the newest version of it. Nothing
+        and 0 where nothing is known, or the borrower was erased."""
+        rows = await connection.fetch(
+            "SELECT v.token, v.version, v.borrower_id, v.ciphertext, k.wrapped_key FROM vault v JOIN vault_keys k"
+            " USING (borrower_id) WHERE v.token = $1 AND ($2::integer IS NULL OR v.version <= $2) ORDER BY v.version",
+            token,
+            version,
+        )
+        facts: dict[str, Any] = {}
+        for row in rows:
+            facts.update(self._unsealed(row))
+        return facts, rows[-1]["version"] if rows else 0
+
     def _unsealed(self, row: asyncpg.Record) -> dict[str, Any]:
         key = AESGCM(unseal(self._master, row["wrapped_key"], row["borrower_id"]))
         return orjson.loads(unseal(key, row["ciphertext"], row["token"]))

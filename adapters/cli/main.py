@@ -61,6 +61,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "send": ("adapters.cli.send:send", "Publish a message as an upstream system or a gateway would."),
     "scenario": ("adapters.cli.scenario:scenario", "A loan's life from a file: no broker, no database."),
     "key-facts": ("adapters.cli.key_facts:statement", "The Key Facts Statement of a loan to be given, as data."),
+    "document": ("adapters.cli.documents:document", "A document of a loan as PDF: statement, certificate, letter."),
+    "documents": ("adapters.cli.documents:list_documents", "What was issued of a loan, with references and hashes."),
     "product check": ("adapters.cli.product:check", "Explain each setting of a product file; name contradictions."),
     "product list": ("adapters.cli.product:list_products", "The products in force."),
     "product show": ("adapters.cli.product:show", "Explain each setting of a product in force."),

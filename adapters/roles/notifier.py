@@ -1,14 +1,18 @@
-"""The notifier role: settings in, borrowers told until told to stop."""
+"""The notifier role: settings in, borrowers told and documents issued until told to stop."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
+import asyncpg
 import structlog
 
 from adapters.clocks import clock_of
 from adapters.database import open_house
+from adapters.documents.maker import Maker, be_nice
+from adapters.documents.office import office_of
 from adapters.errors import Explained
 from adapters.kafka import client_options, cluster_identity
 from adapters.notices.file import FilePort
@@ -26,7 +30,7 @@ from domain.policies.contact import CHANNELS
 
 log = structlog.get_logger("notifier")
 
-CONNECTIONS = 4
+CONNECTIONS = 5
 
 
 async def run_notifier(settings: Settings, stop: asyncio.Event) -> None:
@@ -59,13 +63,22 @@ async def run_notifier(settings: Settings, stop: asyncio.Event) -> None:
         log.info("serving", channels=sorted(ports), kinds=len(templates.kinds))
         announce_ready()
         try:
-            await notifier.run(stop)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(notifier.run(stop))
+                if settings.documents == "issued":
+                    group.create_task(maker_of(settings, pool).run(stop))
         finally:
             await inbox.stop()
     finally:
         for port in set(ports.values()):
             await port.close()
         await pool.close()
+
+
+def maker_of(settings: Settings, pool: asyncpg.Pool) -> Maker:
+    """What makes documents, on a thread of its own that comes last."""
+    office = office_of(settings, pool, ThreadPoolExecutor(1, "documents", initializer=be_nice))
+    return Maker(office, stepped=settings.clock == "stepped")
 
 
 def templates_of(settings: Settings) -> Templates:
