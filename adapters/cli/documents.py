@@ -30,7 +30,7 @@ def document(
     on: str | None = None,
     since: Annotated[str | None, Parameter(name="--from")] = None,
     language: Literal["en", "hi"] | None = None,
-    out: Path | None = None,
+    out: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     issue: Flag = False,
 ) -> int:
     """Make a document of a loan as PDF: the same bytes whenever it is made from the same events.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -30,6 +29,7 @@ from domain.calendar import IST
 from domain.codec import decode
 from domain.decisions.rules import Rules
 from domain.events import LoanEvent
+from domain.loan import Loan
 from streams.topics import partition_of
 
 log = structlog.get_logger("documents")
@@ -213,6 +213,10 @@ class Office:
         history = await self.history(loan_id)
         if recipe.version > len(history.events):
             raise DocumentUnknown(f"{loan_id} has {len(history.events)} events: there is no {document_id} of it")
+        if recipe.is_of_later(history.events[recipe.version - 1]):
+            raise DocumentUnknown(
+                f"event {recipe.version} of {loan_id} came after {recipe.until}: {document_id} is made up"
+            )
         kept = await self.pool.fetchrow(
             "SELECT d.sha256, d.figures_sha256, d.vault_version, d.renderer, l.facts FROM documents d"
             " JOIN document_letterheads l USING (letterhead)"
@@ -295,14 +299,15 @@ def told(row: asyncpg.Record) -> dict[str, Any]:
     }
 
 
-def kinds_of(history: Sequence[LoanEvent]) -> list[str]:
-    """The kinds that a loan can have now, for a page that offers them."""
-    there = {type(event) for event in history}
-    ended = e.Closed in there and not isinstance(history[-1], e.Reopened)
-    needs = {
-        "restructuring-letter": e.Restructured in there or e.ReliefGranted in there,
+def kinds_of(loan: Loan) -> list[str]:
+    """The kinds that a loan can have as it stands."""
+    ended = loan.stage in ("closed", "cancelled")
+    can = {
+        "statement-of-account": loan.disbursed_on is not None,
+        "interest-certificate": loan.disbursed_on is not None,
+        "restructuring-letter": any(change.kind in ("restructure", "relief") for change in loan.changes),
+        "pre-closure-quote": loan.stage == "active",
         "no-dues-certificate": ended,
         "closure-statement": ended,
-        "pre-closure-quote": e.Disbursed in there and not ended,
     }
-    return [kind for kind in KINDS if needs.get(kind, True)]
+    return [kind for kind in KINDS if can.get(kind, True)]

@@ -75,6 +75,10 @@ class Recipe:
         period = [day.isoformat() for day in (self.since, self.until) if day]
         return ".".join([self.kind, str(self.version), *period, self.language, self.templates])
 
+    def is_of_later(self, event: LoanEvent) -> bool:
+        """Whether the last event is one that a document of that day cannot know."""
+        return KINDS[self.kind].as_known_then and ist_day(event.timestamp) > self.until
+
     @classmethod
     def parse(cls, document_id: str) -> Recipe | None:
         """The recipe that a reference names; None where it is none of ours."""

@@ -7,7 +7,7 @@ archives, and tagged for screen readers.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.metadata import version
@@ -54,26 +54,37 @@ class Document(NamedTuple):
 
 def make(
     recipe: Recipe,
-    events: list[LoanEvent],
+    events: Sequence[LoanEvent],
     rules: Rules,
     lender: Lender,
     borrower: Mapping[str, Any] | None,
     origin: Origin,
 ) -> Document:
     """Fold, reckon and render. `events`: the loan's, up to the recipe's version; `borrower`: None when erased."""
+    data = data_of(recipe, events, rules, lender, borrower, origin)
+    return Document(recipe, render(recipe, data, origin.known_at), fingerprint(data["loan"], data["figures"]))
+
+
+def data_of(
+    recipe: Recipe,
+    events: Sequence[LoanEvent],
+    rules: Rules,
+    lender: Lender,
+    borrower: Mapping[str, Any] | None,
+    origin: Origin,
+) -> dict[str, Any]:
+    """All that a template shows."""
     facts = told(events, rules, lender, recipe.since, recipe.until)
-    figures = KINDS[recipe.kind].figures(facts)
     loan = of_loan(facts)
-    name = (borrower or {}).get("name") or None
-    data = {
+    return {
         "kind": recipe.kind,
         "language": recipe.language,
         "reference": f"{loan['loan_id']} {recipe.document_id}",
         "until": recipe.until.isoformat(),
         "loan": loan,
-        "figures": figures,
+        "figures": KINDS[recipe.kind].figures(facts),
         "lender": lender.dump(),
-        "borrower": {"name": name},
+        "borrower": {"name": (borrower or {}).get("name") or None},
         "origin": {
             "events": recipe.version,
             "position": origin.position,
@@ -81,15 +92,16 @@ def make(
             "known_on": facts.account.known_on.isoformat(),
         },
     }
-    return Document(recipe, render(recipe, data, origin.known_at), fingerprint(loan, figures))
 
 
 def fingerprint(loan: Figures, figures: Figures) -> str:
     return hashlib.sha256(orjson.dumps([loan, figures], option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def render(recipe: Recipe, data: Mapping[str, Any], at: datetime, form: Literal["pdf", "png"] = "pdf") -> Any:
-    """The template with its data; `form` `png` gives a picture of each page."""
+def render(
+    recipe: Recipe, data: Mapping[str, Any], at: datetime, form: Literal["pdf", "png"] = "pdf", ppi: float = 96
+) -> Any:
+    """The template with its data; `form` `png` gives a picture of the page, or a list of them."""
     return typst.compile(
         HERE / "templates" / recipe.templates / f"{recipe.kind}.typ",
         root=HERE / "templates" / recipe.templates,
@@ -97,6 +109,7 @@ def render(recipe: Recipe, data: Mapping[str, Any], at: datetime, form: Literal[
         sys_inputs={"data": orjson.dumps(data).decode()},
         timestamp=at,
         format=form,
+        ppi=ppi,
         pdf_standards=[STANDARD] if form == "pdf" else [],
     )
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from adapters.http import (
     cases,
     commands,
+    documents,
     failure_codes,
     health,
     loan_pages,
@@ -58,7 +59,8 @@ def create_app() -> FastAPI:
         redoc_url=None,
     )
     for routes in (
-        loans, commands, preview, portfolio, cases, failure_codes, set_aside, reconciliation, webhooks, health,
+        loans, documents, commands, preview, portfolio, cases, failure_codes, set_aside, reconciliation, webhooks,
+        health,
     ):  # fmt: skip
         app.include_router(routes.router, prefix=API)
     # Where orchestrators and Prometheus look by custom, too.

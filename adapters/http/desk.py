@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 
 from adapters.clocks import clock_of
 from adapters.database import open_house
+from adapters.documents.office import Office, office_of
 from adapters.errors import Explained
 from adapters.event_store.postgres import PostgresLog
 from adapters.failure_codes import newest
@@ -50,6 +51,8 @@ class Desk:
     sender: Sender
     ends: BrokerEnds
     live: Live
+    office: Office
+    """Makes documents."""
     accepted: Accepted = field(default_factory=Accepted)
     vendors: Mapping[str, Webhooks] = field(default_factory=dict[str, Webhooks])
     """Gateways that sign and speak in their own way."""
@@ -98,6 +101,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             sender=sender,
             ends=ends,
             live=Live(),
+            office=office_of(settings, pool),
             vendors={
                 name: vendor_of(config) for name, config in load_gateways(settings).items() if isinstance(config, Api)
             },

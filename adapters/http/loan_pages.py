@@ -12,6 +12,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from adapters import casework
+from adapters.documents.office import kinds_of
+from adapters.documents.recipes import KINDS
 from adapters.http.actions import ACTIONS, Action, form, label_of, read, words
 from adapters.http.answers import plain
 from adapters.http.commands import LARGEST_BODY, checked, result_of, submit
@@ -30,6 +32,7 @@ router = APIRouter(tags=["pages"])
 
 EVENTS_ON_A_PAGE = 200
 NOTICES_ON_A_PAGE = 20
+DOCUMENTS_ON_A_PAGE = 20
 CASES_ON_A_PAGE = 20
 WAIT_SECONDS = 10.0
 
@@ -58,6 +61,11 @@ async def around_a_loan(desk: Desk, loan_id: str, at: str | None, told: str) -> 
             for one in await notices_of(desk.pool, loan_id, limit=NOTICES_ON_A_PAGE)
             if one["occurred_at"] <= instant
         ],
+        "documents": [
+            one for one in await desk.office.listed(loan_id, DOCUMENTS_ON_A_PAGE) if one["issued_at"] <= instant
+        ],
+        "possible": [kind for kind in kinds_of(loan) if not at or KINDS[kind].as_known_then],
+        "on": f"&on={ist_day(instant)}" if at else "",
         "cases": [] if at else await cases_of(desk, loan_id, now),
         "tones": TONES,
         "actions": [] if at else list(ACTIONS.values()),

@@ -379,13 +379,6 @@ def without_accounts(value: Any) -> Any:
     return [without_accounts(one) for one in value] if isinstance(value, list) else value
 
 
-@router.get("/{loan_id}/documents", summary="Its documents", responses=models.ok(models.DocumentPage))
-async def show_documents(request: Request, desk: AtDesk, loan_id: LoanId, limit: Limit = 50) -> Response:
-    """None yet: this version makes no documents."""
-    await desk.loan(loan_id)
-    return page(request, [], limit, lambda one: [], loan_id=loan_id)
-
-
 @router.get("/{loan_id}/notices", summary="What its borrower was told", responses=models.ok(models.NoticePage))
 async def show_notices(
     request: Request, desk: AtDesk, loan_id: LoanId, limit: Limit = 50, cursor: Cursor = None

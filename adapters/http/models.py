@@ -274,9 +274,34 @@ class NoticePage(Page):
     items: list[Notice]
 
 
+class Document(Answer):
+    document_id: str = Field(description="Its reference, printed on it: kind, version, days, language, templates.")
+    kind: str
+    language: Literal["en", "hi"]
+    since: date | None = Field(description="The first day of its period, where it is about one.")
+    until: date = Field(description="The day it is about, or the last of its period.")
+    version: int = Field(description="The loan's events up to this one are in it.")
+    templates: str
+    called_by: str = Field(description="The event that called for it, or who asked.")
+    issued_at: datetime
+    sha256: str | None = Field(description="Of the bytes.")
+    bytes: int
+    figures_sha256: str | None = Field(description="Of its figures, without personal data.")
+    renderer: str
+    void_since: datetime | None = Field(description="The loan opened again: what it says of an end holds no more.")
+    flaw: str | None = Field(description="Why it could not be made.")
+
+
+class PossibleDocument(Answer):
+    kind: str
+    says: str
+    about: Literal["day", "period", "year"]
+
+
 class DocumentPage(Page):
     loan_id: str
-    items: list[dict[str, Any]]
+    possible: list[PossibleDocument]
+    items: list[Document]
 
 
 class QuoteParts(Answer):

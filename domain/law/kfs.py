@@ -396,7 +396,7 @@ def _floating(terms: Terms, schedule: Schedule, benchmark: Benchmark) -> dict[st
         "reset_months": {"benchmark": benchmark.benchmark_reset_months, "spread": benchmark.spread_reset_months},
         "25_basis_points_more": {**_money("instalment", emi)},
     }
-    if terms.interest_method == "reducing":
+    if terms.interest_method == "reducing" and not terms.tranches:  # a tranche changes the instalment by itself
         held = replace(dearer, instalment_paise=schedule.instalment_paise, instalment_fixed=True)
         told["25_basis_points_more"]["instalments"] = len(build_schedule(held).rows)
     return told

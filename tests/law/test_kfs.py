@@ -195,6 +195,20 @@ def test_rule_28_a_loan_in_stages_names_the_clause():
     assert [stage["amount_paise"] for stage in told["3_disbursal"]["stages"]] == [20_000_00, 5_000_00]
 
 
+def test_rule_28_of_a_floating_loan_in_stages_25_basis_points_more_cost_an_instalment_and_no_number():
+    """Each stage changes the instalment by itself, so none could be held for the whole term."""
+    benchmark = Benchmark(
+        name="RBI repo rate",
+        rate_percent=Decimal("5.50"),
+        spread_percent=Decimal("9.50"),
+        benchmark_reset_months=3,
+        spread_reset_months=36,
+    )
+    staged = regular(rate_type="floating", tranches=[{"on": "2026-03-05", "amount_paise": 500_000_00}])
+    told = facts_of(staged, benchmark=benchmark, stages_clause="3.2")["part_1"]["7_floating"]
+    assert told["25_basis_points_more"].keys() == {"instalment_paise", "instalment_rupees"}
+
+
 def test_rule_28_a_digital_loan_without_cooling_off_is_refused():
     with pytest.raises(TermsError, match="/cooling_off_days: must be at least 1, not 0"):
         facts_of(regular(), cooling_off_days=0)
