@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 
 from domain.failures import FailureCodes
 from domain.policies.patterns import HISTORY_DAYS, RECENT_DAYS, Answered, Pattern, patterns
 
-BY = {
+By = Literal["code", "class", "bank", "rail", "gateway", "hour", "attempt", "day"]
+BY: dict[By, str] = {
     "code": "rail, code, failure_class",
     "class": "failure_class",
     "bank": "bank",
@@ -45,7 +46,7 @@ async def failures(
     pool: asyncpg.Pool,
     codes: FailureCodes,
     *,
-    by: str,
+    by: By,
     since: date,
     until: date,
     failure_class: str | None = None,
@@ -71,7 +72,7 @@ async def failures(
                 continue
             one["answered"] = whole["answered"]
         if by == "code":
-            one["meaning"] = codes.meaning(one["rail"], one["code"])
+            one["meaning"] = codes.diagnose(one["rail"], one["code"]).meaning
         if by == "class":
             one["class"] = one.pop("failure_class")
         told.append({**one, "percent": share(one["failed"], one["answered"])})

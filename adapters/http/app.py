@@ -26,6 +26,7 @@ from adapters.http import (
     reconciliation,
     set_aside,
     webhooks,
+    work_pages,
 )
 from adapters.http.answers import API
 
@@ -67,6 +68,7 @@ def create_app() -> FastAPI:
     app.include_router(health.router, include_in_schema=False)
     app.include_router(pages.router, include_in_schema=False)
     app.include_router(loan_pages.router, include_in_schema=False)
+    app.include_router(work_pages.router, include_in_schema=False)
     app.include_router(pay.router, include_in_schema=False)
     problems.install(app)
     app.add_middleware(Guarded)

@@ -576,6 +576,59 @@ class Recovery(Recovered):
     by_attempt: list[RecoveredByAttempt]
 
 
+class FailuresBy(Answer):
+    answered: int
+    failed: int
+    failed_paise: int
+    percent: str | None
+    code: str | None = None
+    meaning: str | None = None
+    failure_class: str | None = None
+    class_: str | None = Field(None, alias="class")
+    bank: str | None = None
+    rail: str | None = None
+    gateway: str | None = None
+    hour: int | None = None
+    attempt: int | None = None
+    day: date | None = None
+
+
+class Failures(Answer):
+    since: date
+    until: date
+    by: str
+    answered: int
+    failed: int
+    failed_paise: int
+    percent: str | None = Field(description="Of all that was answered.")
+    items: list[FailuresBy]
+
+
+class FailedByCode(Answer):
+    code: str
+    failed: int
+
+
+class Pattern(Answer):
+    group: dict[str, str | int]
+    """What the debits have in common: bank, rail, gateway, hour."""
+    class_: str = Field(alias="class")
+    code: str | None = Field(description="Null: whatever the code.")
+    answered: int
+    failed: int
+    more_than_usual: int
+    percent: str
+    usual_percent: str
+    sure_percent: str
+    since: date
+    codes: list[FailedByCode]
+
+
+class PatternList(Answer):
+    as_of: date
+    items: list[Pattern]
+
+
 class Case(Answer):
     case_id: str
     loan_id: str

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from adapters import casework, recoveries
+from adapters import casework, failure_analysis, recoveries
 from adapters.http import models
 from adapters.http.answers import Cursor, Limit, decode, json, local, page, plain
 from adapters.http.desk import AtDesk, Desk
@@ -64,6 +64,45 @@ async def show_recovery(
     return json({"since": since, "until": until, **await recoveries.recoveries(desk.pool, since, until)})
 
 
+@router.get("/dashboard/failures", summary="Why debits fail", responses=models.ok(models.Failures))
+async def show_failures(
+    desk: AtDesk,
+    by: failure_analysis.By = "code",
+    since: Annotated[date | None, Query(description="Answered on this day or later; else 30 days back.")] = None,
+    until: Annotated[date | None, Query(description="Answered on this day or earlier; else today.")] = None,
+    failure_class: Annotated[Literal["soft", "hard", "technical"] | None, Query(alias="class")] = None,
+    code: str | None = None,
+    bank: str | None = None,
+    rail: str | None = None,
+    gateway: str | None = None,
+) -> Response:
+    """Debits that were answered, and what failed of them. A class or a code limits what counts as failed; a bank, a
+    rail or a gateway limits which debits are looked at. Percentages are of all that was answered."""
+    last = until or ist_day(await desk.now())
+    first = since or last - timedelta(days=29)
+    told = await failure_analysis.failures(
+        desk.pool,
+        await desk.codes(),
+        by=by,
+        since=first,
+        until=last,
+        failure_class=failure_class,
+        code=code,
+        bank=bank,
+        rail=rail,
+        gateway=gateway,
+    )
+    return json({"since": first, "until": last, **told})
+
+
+@router.get("/dashboard/patterns", summary="What fails more than it used to", responses=models.ok(models.PatternList))
+async def show_patterns(desk: AtDesk) -> Response:
+    """Banks, rails, gateways, hours and codes that depart from their own history, found by themselves: the last 7 days
+    against the 60 before, and how sure that is."""
+    today = ist_day(await desk.now())
+    return json({"as_of": today, "items": await failure_analysis.found(desk.pool, today)})
+
+
 @router.get("/delinquency", summary="Who is late, and how late", responses=models.ok(models.DelinquencyPage))
 async def show_delinquency(
     request: Request,
@@ -75,6 +114,29 @@ async def show_delinquency(
     cursor: Cursor = None,
 ) -> Response:
     """The portfolio by bucket and classification, and the loans that are past due, the latest first."""
+    as_of, ageing, late = await late_loans(
+        desk, bucket=bucket, classification=classification, min_dpd=min_dpd, limit=limit + 1, cursor=cursor
+    )
+    return page(
+        request,
+        late,
+        limit,
+        lambda loan: [loan["oldest_unpaid_due_on"].isoformat(), loan["loan_id"]],
+        as_of=as_of,
+        ageing=ageing,
+    )
+
+
+async def late_loans(
+    desk: Desk,
+    *,
+    limit: int,
+    bucket: str | None = None,
+    classification: str | None = None,
+    min_dpd: int = 1,
+    cursor: str | None = None,
+) -> tuple[date, list[dict[str, Any]], list[dict[str, Any]]]:
+    """(the day-end that counts, the whole book by bucket and class, the loans past due after a cursor)."""
     after = decode(cursor, str, str)
     since, loan_id = (readable_date(after[0]), after[1]) if after else (date.min, "")
     as_of = last_day_end(await desk.now())
@@ -88,19 +150,12 @@ async def show_delinquency(
         min_dpd,
         since,
         loan_id,
-        limit + 1,
+        limit,
         bucket,
         classification,
     )
     ageing = await desk.pool.fetch("SELECT * FROM delinquency.ageing($1) ORDER BY dpd_max, bucket", as_of)
-    return page(
-        request,
-        [plain(row) for row in rows],
-        limit,
-        lambda loan: [loan["oldest_unpaid_due_on"].isoformat(), loan["loan_id"]],
-        as_of=as_of,
-        ageing=[plain(row) for row in ageing],
-    )
+    return as_of, [plain(row) for row in ageing], [plain(row) for row in rows]
 
 
 def readable_date(text: str) -> date:

@@ -99,12 +99,16 @@ async def test_keyboard_reaches_everything_in_order(house: House, chromium: Brow
             await page.keyboard.press("Tab")
             reached.append(await page.evaluate("document.activeElement.textContent.trim()"))
         assert reached == [
-            "Skip to the content", "Qist", "Portfolio", "Loans", "Recovery", "Collections", "Codes", "Reconciliation",
+            "Skip to the content", "Qist", "Portfolio", "Loans", "Delinquency", "Failures", "Recovery", "Collections",
+            "Codes", "Reconciliation", "Set aside",
             "Pause",
         ]  # fmt: skip
 
 
-PAGES = ["/", "/loans", "/loans/LN-1", "/loans/NOBODY", "/recovery", "/collections", "/codes", "/reconciliation"]
+PAGES = [
+    "/", "/loans", "/loans/LN-1", "/loans/NOBODY", "/delinquency", "/failures", "/recovery", "/collections", "/codes",
+    "/reconciliation", "/set-aside",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -115,7 +119,7 @@ async def test_nothing_is_wider_than_the_screen(house: House, chromium: Browser,
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/", "/loans", "/loans/LN-1", "/recovery"])
+@pytest.mark.parametrize("path", ["/", "/loans", "/loans/LN-1", "/delinquency", "/failures", "/recovery", "/set-aside"])
 async def test_text_has_the_contrast_of_wcag_aa(house: House, chromium: Browser, path: str, scheme: Scheme):
     async with a_page(chromium, house, path, scheme=scheme) as page:
         if path == "/":
@@ -133,6 +137,28 @@ async def test_a_loan_shows_its_schedule_its_books_and_its_story(house: House, c
         await expect(page.locator("#events + .ticker li").last).to_contain_text("Booked: personal-loan")
         await expect(page.locator("body")).to_contain_text("Trial balance ₹0.00")
         assert "Asha" not in await page.content()
+
+
+async def test_failures_lead_further_in(house: House, chromium: Browser):
+    async with a_page(chromium, house, "/failures?since=2026-02-01&until=2026-02-28&by=class") as page:
+        await expect(page.locator("#patterns ~ p")).to_contain_text("Nothing departs from its own history")
+        await page.get_by_role("link", name="Soft").click()
+        await page.get_by_role("link", name="04").click()
+        await expect(page.get_by_role("region", name="By bank").locator("tbody tr")).to_contain_text(["HDFC"])
+
+
+async def test_what_was_refused_is_sent_again_from_its_page(house: House, chromium: Browser):
+    body = {"loan_id": "LN-1", "phone": "+919812345678", "amount_paise": "much"}
+    await house.tell("gateway.debit-outcomes", "gateway.debit.failed.v1", body, key="LN-1", id="junk-1")
+    [letter] = (await house.until(f"{API}/dead-letters", lambda told: told["items"]))["items"]
+    async with a_page(chromium, house, "/set-aside") as page:
+        await page.get_by_role("link", name=str(letter["id"]), exact=True).click()
+        await expect(page.locator("pre")).to_contain_text('"amount_paise"')
+        assert "9812345678" not in await page.content()
+        await page.get_by_role("button", name="Send again").click()
+        await expect(page.locator(".told")).to_contain_text("was sent again")
+    again = await house.until(f"{API}/dead-letters", lambda told: [one["id"] != letter["id"] for one in told["items"]])
+    assert [one["field"] for one in again["items"]] == [letter["field"]]
 
 
 async def test_picture_for_the_readme(make_database: MakeDatabase, services_dir: Path, chromium: Browser):

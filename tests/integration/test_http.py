@@ -75,6 +75,9 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "/delinquency": models.DelinquencyPage,
     "/dashboard": models.Dashboard,
     "/dashboard/recovery": models.Recovery,
+    "/dashboard/failures": models.Failures,
+    "/dashboard/failures?by=bank&class=soft": models.Failures,
+    "/dashboard/patterns": models.PatternList,
     "/dead-letters": models.DeadLetterPage,
     "/dead-letters/1": models.DeadLetter,
     "/parked": models.ParkedPage,
@@ -539,6 +542,19 @@ class TestPortfolio:
         wrong = await house.http.get(f"{API}/dashboard/recovery?since=soon")
         assert wrong.status_code == 422
         assert "since" in wrong.text
+
+    async def test_failures_are_told_apart_and_shares_are_of_all_that_was_answered(self, house: House):
+        days = "since=2026-02-01&until=2026-02-28"
+        codes = await house.get(f"{API}/dashboard/failures?{days}")
+        assert (codes["answered"], codes["failed"], codes["percent"]) == (3, 2, "66.67")
+        assert [(one["code"], one["failed"], one["percent"]) for one in codes["items"]] == [
+            ("01", 1, "33.33"), ("04", 1, "33.33"),
+        ]  # fmt: skip
+        assert all(one["meaning"] for one in codes["items"])
+        soft = await house.get(f"{API}/dashboard/failures?{days}&by=attempt&class=soft")
+        assert [(one["attempt"], one["failed"], one["answered"]) for one in soft["items"]] == [(1, 1, 2), (2, 0, 1)]
+        nobody = await house.get(f"{API}/dashboard/failures?{days}&bank=NOBODY")
+        assert (nobody["answered"], nobody["percent"], nobody["items"]) == (0, None, [])
 
     async def test_stream_tells_what_changes(self, house: House):
         reference = f"S-{uuid4()}"
