@@ -110,5 +110,6 @@ TEMPLATES.filters.update(
     share=share,
     in_groups=in_groups,
     facts=facts,
+    any=any,
 )
 TEMPLATES.globals.update(asset=address_of)

@@ -60,7 +60,7 @@ async def failures(
         patterns=await failure_analysis.found(desk.pool, today),
         since=first,
         until=last,
-        chosen={name: value for name, value in chosen.items() if value},
+        chosen=chosen,
         address=lambda **more: str(request.url.include_query_params(**more)),
     )
 

@@ -95,7 +95,7 @@ async def test_keyboard_reaches_everything_in_order(house: House, chromium: Brow
     async with a_page(chromium, house) as page:
         await expect(page.locator("#state")).to_have_text("Live", timeout=15_000)
         reached = []
-        for _ in range(9):
+        for _ in range(12):
             await page.keyboard.press("Tab")
             reached.append(await page.evaluate("document.activeElement.textContent.trim()"))
         assert reached == [

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from adapters.embedded.ports import free_port
 from adapters.http import models
 from streams.topics import partition_of
+from tests.adapters.test_alerts import EXPRESSIONS, metrics_of
 from tests.conftest import MakeDatabase
 from tests.integration.house import ACCOUNT, NAME, PARTITIONS, PHONE, SECRET, House, a_house_of_its_own
 
@@ -580,6 +581,14 @@ class TestPortfolio:
         assert sum(row["loans"] for row in page["ageing"]) == 2
         assert [late["loan_id"] for late in page["items"]] == [LATE]
         assert (await house.get(f"{API}/delinquency?min_dpd=90"))["items"] == []
+
+    async def test_alerts_and_dashboard_ask_only_for_what_is_measured(self, house: House):
+        told = (await house.http.get("/metrics")).text
+        asked = set[str]().union(*map(metrics_of, EXPRESSIONS))
+        measured = {line.split()[2] for line in told.splitlines() if line.startswith("# HELP")}
+        assert {name.removesuffix("_total").removesuffix("_bucket") for name in asked} <= {
+            name.removesuffix("_total") for name in measured
+        }
 
     async def test_metrics_are_for_prometheus(self, house: House):
         answer = await house.http.get("/metrics")
