@@ -359,6 +359,8 @@ class LevyCharge:
     reason: str
     amount_paise: int | None = None
     number: int = 0
+    due_on: date | None = None
+    """Overdue from the day after; today when not named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -586,7 +586,7 @@ class ChargeLevied(LoanEvent):
 
 @stored_as("loan.charge-waived.v1")
 class ChargeWaived(LoanEvent):
-    """The lender gives up what is unpaid of a charge, or a part of it."""
+    """The lender gives up a charge, or a part of it: what is unpaid first, then what was paid, which goes back."""
 
     charge_id: str
     paise: int
@@ -595,6 +595,8 @@ class ChargeWaived(LoanEvent):
     command_id: str = ""
     gst_paise: int = 0
     """The GST inside `paise`: a credit note takes it back from what is owed to the state."""
+    lines: list[Line] = field(default_factory=list[Line])
+    """What was paid of it, taken off the charge and held for the borrower (or, after the end, owed back): sum 0."""
 
 
 # --- Changes -------------------------------------------------------------------------------------------------
@@ -724,6 +726,8 @@ class Recast(LoanEvent):
     """Since when the loan would have been NPA; empty = it would not be."""
     advanced: list[list[Any]]
     """Instalments that were paid before their day: (number, the day on which they were owed for that)."""
+    unearned_paise: int = 0
+    """Interest paid for days after the loan was closed early."""
 
 
 @stored_as("loan.principal-prepaid.v1")
@@ -1079,13 +1083,27 @@ class DisbursalCancelled(LoanEvent):
     reason: str
     fees_returned_gst_paise: int = 0
     command_id: str = ""
+    interest_returned_paise: int = 0
+    """Interest that was kept back from the payout: the proportionate APR takes its place."""
+
+
+@stored_as("loan.cancellation-short.v1")
+class CancellationShort(LoanEvent):
+    """Money came for a cooling-off exit, and not enough: the borrower is told what is missing and until when."""
+
+    received_paise: int
+    missing_paise: int
+    pay_by: str
+    """Later than before, the first time that money is short."""
 
 
 @stored_as("loan.cancellation-lapsed.v1")
 class CancellationLapsed(LoanEvent):
-    """The money did not come back in the cooling-off days: the loan goes on as it was."""
+    """The money did not come back in time: the loan goes on as it was, and what came is held for its instalments."""
 
     pay_by: str
+    received_paise: int = 0
+    missing_paise: int = 0
 
 
 @stored_as("loan.refund-owed.v1")
@@ -1153,3 +1171,5 @@ class Closed(LoanEvent):
     fees_returned_paise: int = 0
     """Deducted fees, with their GST, that a cooling-off exit gives back."""
     fees_returned_gst_paise: int = 0
+    interest_returned_paise: int = 0
+    """Interest that was paid for days after the end (kept back from the payout, or paid ahead) and goes back."""

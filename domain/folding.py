@@ -117,6 +117,7 @@ def scheduled(loan: LoanState, event: e.EmiScheduled) -> None:
     effective_on = date.fromisoformat(event.effective_on)
     if event.reason in KEEPS_ACCRUAL:
         return
+    loan.unearned_paise = -event.accrued_paise if event.reason == "preclosure" else 0
     if loan.disbursed_on is not None and loan.rows[loan.due_rows].due_on > effective_on:
         paid_up_to = since_payout(loan, effective_on) if event.reason == "disbursal" else loan.accrual_from
         loan.accrual_from = max(effective_on, paid_up_to or effective_on)
@@ -130,14 +131,14 @@ def mandate_registered(loan: LoanState, event: e.MandateRegistered) -> None:
     loan.mandates = [each for each in loan.mandates if event.position and each["mandate_id"] != known]
     loan.mandates.insert(max(event.position - 1, 0), mandate)
     loan.mandate_request = ""
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def mandate_changed(loan: LoanState, event: e.MandateChanged) -> None:
     set_status(loan, event.mandate_id, event.status)
     if event.status == "active":
         loan.mandate_request = ""
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def set_status(loan: LoanState, mandate_id: str, status: str) -> None:
@@ -149,7 +150,7 @@ def set_status(loan: LoanState, mandate_id: str, status: str) -> None:
 
 def mandate_preferred(loan: LoanState, event: e.MandatePreferred) -> None:
     loan.mandates.sort(key=lambda mandate: mandate["mandate_id"] != event.mandate_id)
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def mandate_requested(loan: LoanState, event: e.MandateRequested) -> None:
@@ -183,7 +184,7 @@ def debits_stopped(loan: LoanState, event: e.DebitsStopped) -> None:
 
 def debits_resumed(loan: LoanState, event: e.DebitsResumed) -> None:
     loan.debits_stopped = ""
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def borrower_changed(loan: LoanState, event: e.BorrowerChanged) -> None:
@@ -192,7 +193,7 @@ def borrower_changed(loan: LoanState, event: e.BorrowerChanged) -> None:
     loan.language = event.facts.get("language", loan.language)
     if loan.payout:
         loan.payout = {**loan.payout, **event.facts.get("payout", {})}
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def announced(loan: LoanState, event: e.InstalmentAnnounced) -> None:
@@ -280,7 +281,7 @@ def outcome_overdue(loan: LoanState, event: e.DebitOutcomeOverdue) -> None:
 
 def payment_received(loan: LoanState, event: e.PaymentReceived) -> None:
     loan.receive(event, f"payment:{event.reference}", "payment", event.intent)
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def receipt_reversed(loan: LoanState, event: e.ReceiptReversed) -> None:
@@ -309,23 +310,26 @@ def charge_levied(loan: LoanState, event: e.ChargeLevied) -> None:
     loan.owe(Due(kind, event.charge_id, day, loan.ranks[kind], fact.total))
     if event.kind == "bounce":
         loan.bounced.add(event.number)
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def charge_waived(loan: LoanState, event: e.ChargeWaived) -> None:
     due = loan.charge(event.charge_id)
     ensure(due is not None, "a waiver names a charge", loan=loan.id, charge=event.charge_id)
     if due is not None:
+        loan.settle(event.lines, ist_day(event.timestamp).isoformat())
         due.amount -= event.paise
         loan.levied[event.charge_id].waived += event.paise
+    if back := sum(line["paise"] for line in event.lines if line["for"] == "refund"):
+        loan.changed(event, "refund", {"paise": back})
     loan.ask_no_more_than_is_owed()
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def change_agreed(loan: LoanState, event: e.ChangeAgreed) -> None:
     loan.agreed_changes.append({"kind": event.kind, "effective_on": event.effective_on, "asked": event.asked})
     loan.agreed_changes.sort(key=lambda agreed: agreed["effective_on"])
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def agreed_change_came(loan: LoanState, event: e.AgreedChangeCame) -> None:
@@ -360,7 +364,7 @@ def restructured(loan: LoanState, event: e.Restructured) -> None:
         loan.restructured_paise = loan.principal_paise
         loan.performance_from = None
     loan.ask_no_more_than_is_owed()
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def relief(loan: LoanState, event: e.ReliefGranted) -> None:
@@ -372,7 +376,7 @@ def relief(loan: LoanState, event: e.ReliefGranted) -> None:
         "extends_tenure": event.extends_tenure,
     }
     loan.changed(event, "relief", asked)
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def rate_reset(loan: LoanState, event: e.RateReset) -> None:
@@ -384,7 +388,7 @@ def rate_reset(loan: LoanState, event: e.RateReset) -> None:
         **event.asked,
     }
     loan.changed(event, "rate-reset", asked)
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def prepaid(loan: LoanState, event: e.PrincipalPrepaid) -> None:
@@ -406,6 +410,7 @@ def recast(loan: LoanState, event: e.Recast) -> None:
     loan.capitalised_paise = event.capitalised_paise
     loan.principal_repaid = [(date.fromisoformat(day), paise) for day, paise in event.principal_repaid]
     loan.prepaid_paise = event.prepaid_paise
+    loan.unearned_paise = event.unearned_paise
     loan.principal_paise = event.principal_paise
     held_before = loan.excess_paise
     loan.excess_paise = event.excess_paise
@@ -443,12 +448,12 @@ def withdrawn(loan: LoanState, event: e.DebitWithdrawn) -> None:
 
 def mandate_cancel_instructed(loan: LoanState, event: e.MandateCancelInstructed) -> None:
     set_status(loan, event.mandate_id, "cancelling")
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def borrower_standing(loan: LoanState, event: e.BorrowerStandingChanged) -> None:
     loan.borrower_npa = event.because if event.npa else ""
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def performance_restored(loan: LoanState, event: e.PerformanceRestored) -> None:
@@ -469,7 +474,7 @@ def case_closed(loan: LoanState, event: e.CaseClosed) -> None:
     loan.open_cases.remove(event.case_id)
     loan.case_files.pop(event.case_id, None)
     loan.grievances.pop(event.case_id, None)
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def grievance_raised(loan: LoanState, event: e.GrievanceRaised) -> None:
@@ -482,7 +487,7 @@ def grievance_raised(loan: LoanState, event: e.GrievanceRaised) -> None:
         "about": event.about,
         "raised_on": ist_day(event.timestamp).isoformat(),
     }
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def grievance_escalated(loan: LoanState, event: e.GrievanceEscalated) -> None:
@@ -498,12 +503,12 @@ def compensation_owed(loan: LoanState, event: e.CompensationOwed) -> None:
 
 def papers_released(loan: LoanState, event: e.PapersReleased) -> None:
     loan.papers_released_on = date.fromisoformat(event.on)
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def erased(loan: LoanState, event: e.BorrowerErased) -> None:
     loan.erased = True
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def settlement_agreed(loan: LoanState, event: e.SettlementAgreed) -> None:
@@ -514,7 +519,7 @@ def settlement_agreed(loan: LoanState, event: e.SettlementAgreed) -> None:
         "received_paise": 0,
     }
     loan.opportunities.clear()
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def settlement_lapsed(loan: LoanState, event: e.SettlementLapsed) -> None:
@@ -531,11 +536,18 @@ def disbursal_cancelled(loan: LoanState, event: e.DisbursalCancelled) -> None:
         "pay_by": event.pay_by,
         "fees_paise": event.fees_returned_paise,
         "fees_gst_paise": event.fees_returned_gst_paise,
+        "interest_paise": event.interest_returned_paise,
         "version": event.originator_version,
     }
     loan.opportunities.clear()
     loan.changed(event, "cooling-off", {"on": event.on, "interest_paise": event.interest_paise})
-    loan.done(event.command_id)
+    loan.done(event)
+
+
+def cancellation_short(loan: LoanState, event: e.CancellationShort) -> None:
+    assert loan.cancelling is not None  # money is short of an exit that is open
+    loan.cancelling = {**loan.cancelling, "pay_by": event.pay_by, "told_paise": event.received_paise}
+    loan.due_since(date.fromisoformat(event.pay_by))  # nobody is late before that day is over
 
 
 def cancellation_lapsed(loan: LoanState, event: e.CancellationLapsed) -> None:
@@ -547,17 +559,17 @@ def refund_owed(loan: LoanState, event: e.RefundOwed) -> None:
     loan.excess_paise -= event.paise
     loan.refund_due_paise += event.paise
     loan.changed(event, "refund", {"paise": event.paise})
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def paused(loan: LoanState, event: e.CollectionPaused) -> None:
     loan.paused_until = date.fromisoformat(event.until)
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def contact_held(loan: LoanState, event: e.ContactHeld) -> None:
     loan.contact_holds[event.reason] = [event.from_on, event.until_on]  # what is due and asked for stays as it is
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def delinquency(loan: LoanState, event: e.DelinquencyChanged) -> None:
@@ -583,7 +595,7 @@ def case(loan: LoanState, event: e.CaseOpened) -> None:
     loan.cases += 1
     loan.open_cases.append(event.case_id)
     loan.case_files[event.case_id] = case_file(event, event.kind, event.reason, event.number, about=event.about)
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def case_file(
@@ -604,12 +616,12 @@ def case_file(
 
 def case_assigned(loan: LoanState, event: e.CaseAssigned) -> None:
     loan.case_files[event.case_id]["assignee"] = event.assignee
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def case_noted(loan: LoanState, event: e.CaseNoted) -> None:
     loan.case_files[event.case_id]["notes"] += 1
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def case_escalated(loan: LoanState, event: e.CaseEscalated) -> None:
@@ -643,7 +655,7 @@ def promise_made(loan: LoanState, event: e.PromiseMade) -> None:
         "strategy": loan.plan["strategy"] if loan.plan else "",
         "arm": loan.plan["arm"] if loan.plan else "",
     }
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def promise_kept(loan: LoanState, event: e.PromiseKept) -> None:
@@ -664,13 +676,13 @@ def quoted(loan: LoanState, event: e.PreclosureQuoted) -> None:
         "total_paise": event.total_paise,
         "per_diem_paise": event.per_diem_paise,
     }
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def written_off(loan: LoanState, event: e.WrittenOff) -> None:
     loan.stage = "written_off"
     loan.give_up(event)
-    loan.done(event.command_id)
+    loan.done(event)
 
 
 def refund_instructed(loan: LoanState, event: e.RefundInstructed) -> None:
@@ -700,9 +712,9 @@ def closed(loan: LoanState, event: e.Closed) -> None:
     loan.accrued_booked = loan.provision_paise = 0
     if event.refund_paise:
         loan.changed(event, "refund", {"paise": event.refund_paise})
-    if event.fees_returned_paise:
-        loan.received_paise += event.fees_returned_paise  # given back: owed as if it had come in
-        loan.refund_due_paise += event.fees_returned_paise
+    if back := event.fees_returned_paise + event.interest_returned_paise:
+        loan.received_paise += back  # given back: owed as if it had come in
+        loan.refund_due_paise += back
 
 
 def reopened(loan: LoanState, event: e.Reopened) -> None:
@@ -790,6 +802,7 @@ EVOLVE: dict[type[LoanEvent], Callable[[LoanState, Any], None]] = {
     e.SettlementLapsed: settlement_lapsed,
     e.Settled: settled,
     e.DisbursalCancelled: disbursal_cancelled,
+    e.CancellationShort: cancellation_short,
     e.CancellationLapsed: cancellation_lapsed,
     e.RefundOwed: refund_owed,
 }

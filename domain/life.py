@@ -93,6 +93,8 @@ def handle(loan: Loan | None, command: c.Command, now: datetime, rules: Rules) -
             if settlement.is_met(loan):
                 perform(loan, settlement.complete(loan, now), now)
             perform(loan, stand(loan, now, rules), now)
+            if loan.cancelling is not None:
+                perform(loan, cooling_off.short(loan, now, rules), now)
             perform(loan, collecting.follow(loan, now, rules), now)
     catch_up(loan, now, rules)
     loan.check()

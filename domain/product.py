@@ -86,6 +86,7 @@ class Product:
     settlement_valid_days: int
     cooling_off_days: int
     cooling_off_fee_kept: bool
+    cooling_off_short_days: int
     reset_option: str
     reset_max_instalments: int
     reset_fixed_switches: int

@@ -537,6 +537,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "28",
     ),
     _S(
+        "cooling_off.short_days",
+        "cooling_off_short_days",
+        whole(0, 30, "days"),
+        3,
+        "Days for the rest, from the first money for such an exit that is not enough.",
+        "28",
+    ),
+    _S(
         "rate_reset.option",
         "reset_option",
         choice("longer_tenure", "higher_emi"),

@@ -104,7 +104,7 @@ EXPLAINED: dict[Refusal, str] = {
     Refusal.debits_are_not_stopped: "Nothing has stopped the debits of this loan.",
     Refusal.charge_unknown: "The loan has no charge with that id.",
     Refusal.charge_not_in_product: "The product has no such charge; what the KFS does not show cannot be levied.",
-    Refusal.waiver_exceeds_unpaid: "More cannot be waived than is unpaid.",
+    Refusal.waiver_exceeds_unpaid: "More cannot be waived than the charge is now.",
     Refusal.prepayment_exceeds_principal: "The prepayment is not below the principal left. Ask for a quote.",
     Refusal.prepayment_below_arrears: "Money settles what is overdue first; nothing is left to prepay.",
     Refusal.nothing_to_change: "Name what changes: instalments, instalment, rate, due days, moratorium, arrears.",

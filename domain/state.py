@@ -100,7 +100,7 @@ class LoanState(BaseAggregate[str]):
         loan.oldest_due_on = None
         loan.charges = 0
         loan.cases = 0
-        loan.command_ids = set()
+        loan.command_ids = {}
         loan.quote = None
         loan.closed_on = None
         loan.closing = ""
@@ -114,6 +114,7 @@ class LoanState(BaseAggregate[str]):
         loan.held_paise = 0
         loan.capitalised_paise = 0
         loan.prepaid_paise = 0
+        loan.unearned_paise = 0
         loan.principal_repaid = []
         loan.changes = []
         loan.agreed_changes = []
@@ -253,7 +254,8 @@ class LoanState(BaseAggregate[str]):
     oldest_due_on: date | None
     charges: int
     cases: int
-    command_ids: set[str]
+    command_ids: dict[str, str]
+    """Commands that were done -> the topic of the event that did them."""
     quote: dict[str, Any] | None
     closed_on: date | None
     closing: str
@@ -275,6 +277,8 @@ class LoanState(BaseAggregate[str]):
     """Interest that has joined the principal, in all."""
     prepaid_paise: int
     """Principal that was paid ahead, in all."""
+    unearned_paise: int
+    """Interest that was paid for days after the loan was closed early: it goes back with the closure."""
     principal_repaid: list[tuple[date, int]]
     """Where interest runs by the day: principal repaid, by the day from which it counts."""
     changes: list[Change]
@@ -584,6 +588,7 @@ class LoanState(BaseAggregate[str]):
         self.accrued_booked = self.provision_paise = 0
         self.plan = self.promise = None
 
-    def done(self, command_id: str) -> None:
-        if command_id:
-            self.command_ids.add(command_id)
+    def done(self, event: Any) -> None:
+        """Remember the command that an event did, and as what."""
+        if event.command_id:
+            self.command_ids.setdefault(event.command_id, event.TOPIC)

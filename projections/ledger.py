@@ -178,8 +178,12 @@ def charge_levied(event: e.ChargeLevied, loan: Loan) -> Entries:
 
 
 def charge_waived(event: e.ChargeWaived, loan: Loan) -> Entries:
-    """Dr waivers, and GST payable with the tax inside (a credit note); Cr charges receivable."""
-    return {WAIVERS: event.paise - event.gst_paise, GST_PAYABLE: event.gst_paise, CHARGES_RECEIVABLE: -event.paise}
+    """Dr waivers, and GST payable with the tax inside (a credit note); Cr charges receivable. What was paid of it: Dr
+    charges receivable; Cr borrowers' excess, or after the end refunds payable."""
+    entries = settle(WAIVERS, event.paise - event.gst_paise, event.lines)
+    entries[GST_PAYABLE] = event.gst_paise
+    entries[CHARGES_RECEIVABLE] = entries.get(CHARGES_RECEIVABLE, 0) - event.paise
+    return entries
 
 
 def restructured(event: e.Restructured, loan: Loan) -> Entries:
@@ -219,16 +223,19 @@ def released(loan: Loan) -> Entries:
 
 
 def closed(event: e.Closed, loan: Loan) -> Entries:
-    """Dr borrowers' excess; Cr refunds payable with what goes back. Of a cooling-off exit: Dr fee income and GST with
-    the fees that are given back. Accrual and provision are released."""
-    fees, gst = event.fees_returned_paise, event.fees_returned_gst_paise
-    return {
+    """Dr borrowers' excess; Cr refunds payable with what goes back. Dr interest income with what was paid for days
+    after the end; of a cooling-off exit fee income and GST with what was kept back. Accrual and provision are
+    released."""
+    fees, gst, interest = event.fees_returned_paise, event.fees_returned_gst_paise, event.interest_returned_paise
+    entries = {
         EXCESS: event.refund_paise,
         FEE_INCOME: fees - gst,
         GST_PAYABLE: gst,
-        REFUNDS_PAYABLE: -event.refund_paise - fees,
+        REFUNDS_PAYABLE: -event.refund_paise - fees - interest,
         **released(loan),
     }
+    entries[INTEREST_INCOME] += interest
+    return entries
 
 
 def refund_owed(event: e.RefundOwed, loan: Loan) -> Entries:
@@ -412,6 +419,7 @@ NO_POSTING: dict[type[LoanEvent], str] = {
     e.SettlementAgreed: "an offer",
     e.SettlementLapsed: "the offer is over",
     e.DisbursalCancelled: "posted by the row that falls due, and by the closure",
+    e.CancellationShort: "a word; the money is posted as it came",
     e.CancellationLapsed: "posted by the hindsight that follows",
 }
 """Events without entries, and why; a test proves that the whole catalogue is in one of the two."""

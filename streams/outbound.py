@@ -197,6 +197,7 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
     e.PaymentReceived.TOPIC: (notice("payment-received", "reference", "amount_paise", "value_on"),),
     e.ReceiptReversed.TOPIC: (notice("receipt-reversed", "reference", "amount_paise", "value_on"),),
     e.ChargeLevied.TOPIC: (notice("charge-levied", "kind", "amount_paise", "gst_paise", "reason"),),
+    e.ChargeWaived.TOPIC: (notice("charge-returned", "lines", "reason", when=lambda event: bool(event.get("lines"))),),
     e.ChangeAgreed.TOPIC: (
         notice("change-agreed", "kind", "effective_on", "instalment_paise", "instalments", "reason", "offered"),
     ),
@@ -285,9 +286,18 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
     e.SettlementLapsed.TOPIC: (notice("settlement-lapsed", "pay_by", "received_paise"),),
     e.Settled.TOPIC: (notice("settled", "on", "received_paise", "principal_paise", "interest_paise", "charges_paise"),),
     e.DisbursalCancelled.TOPIC: (
-        notice("disbursal-cancelled", "on", "pay_by", "principal_paise", "interest_paise", "fees_returned_paise"),
+        notice(
+            "disbursal-cancelled",
+            "on",
+            "pay_by",
+            "principal_paise",
+            "interest_paise",
+            "fees_returned_paise",
+            "interest_returned_paise",
+        ),
     ),
-    e.CancellationLapsed.TOPIC: (notice("cancellation-lapsed", "pay_by"),),
+    e.CancellationShort.TOPIC: (notice("cancellation-short", "received_paise", "missing_paise", "pay_by"),),
+    e.CancellationLapsed.TOPIC: (notice("cancellation-lapsed", "pay_by", "received_paise", "missing_paise"),),
     e.RefundOwed.TOPIC: (notice("refund-owed", "paise", "reason"),),
     e.RefundInstructed.TOPIC: (
         Consequence(

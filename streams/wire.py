@@ -850,6 +850,8 @@ class LevyCharge(ServicingCommand):
     kind: Reference
     amount_paise: Paise | None = None
     instalment: int = 0
+    due_on: Day | None = None
+    """Overdue from the day after; today when not named."""
 
     def command(self) -> c.Command:
         return c.LevyCharge(
@@ -858,6 +860,7 @@ class LevyCharge(ServicingCommand):
             reason=self.reason,
             amount_paise=self.amount_paise,
             number=self.instalment,
+            due_on=self.due_on,
         )
 
 

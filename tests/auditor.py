@@ -108,6 +108,7 @@ def audited(facts: Iterable[LoanEvent]) -> Books:
             case e.ChargeWaived():
                 [charge] = [owed for owed in books.line if owed.name[1] == fact.charge_id]
                 charge.paise -= fact.paise
+                books.money -= sum(line["paise"] for line in fact.lines if line["for"] == "refund")
             case e.PaymentReceived() | e.DebitSucceeded():
                 ahead = sum(line["paise"] for line in fact.lines if line["for"] == "prepayment")
                 elsewhere = sum(line["paise"] for line in fact.lines if line["for"] in ("refund", "recovery"))

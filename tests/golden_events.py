@@ -161,8 +161,9 @@ def a_settled_life() -> Story:
 
 
 def a_loan_given_back() -> Story:
-    """The borrower leaves within the cooling-off days, and the money does not come back."""
-    return a_loan(terms={"fees": FEES}).when(on("6 Jan"), asked(c.CancelDisbursal, reason="changed my mind"))
+    """The borrower leaves within the cooling-off days, and not all of the money comes back."""
+    story = a_loan(terms={"fees": FEES}).when(on("6 Jan"), asked(c.CancelDisbursal, reason="changed my mind"))
+    return story.when(on("8 Jan"), payment("1,000"))
 
 
 def a_loan_with_papers() -> Story:

@@ -21,7 +21,7 @@ ACCOUNT = "bank-account"
 def update(loan: Loan, command: c.UpdateBorrower, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Newer facts about the borrower; none of one whose data was destroyed. With another account, money that did not
     arrive is sent again."""
-    once(loan, command.command_id)
+    once(loan, command)
     if loan.erased:
         raise Refused(Refusal.borrower_is_erased, "/loan_id")
     yield e.BorrowerChanged(vaulted=list(command.vaulted), facts=dict(command.facts), command_id=command.command_id)

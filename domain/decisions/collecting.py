@@ -128,7 +128,7 @@ def take_step(loan: Loan, at: datetime, rules: Rules) -> Iterator[LoanEvent]:
 
 def promise(loan: Loan, command: c.PromiseToPay, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """The borrower names an amount and a day; a newer promise takes the place of an open one."""
-    once(loan, command.command_id)
+    once(loan, command)
     live(loan)
     owed = loan.payable_paise() - loan.excess_paise
     if owed <= 0:
@@ -205,14 +205,14 @@ def an_open_case(loan: Loan, case_id: str) -> dict[str, Any]:
 
 def assign_case(loan: Loan, command: c.AssignCase, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Somebody takes it, or gets it."""
-    once(loan, command.command_id)
+    once(loan, command)
     an_open_case(loan, command.case_id)
     yield e.CaseAssigned(case_id=command.case_id, assignee=command.assignee, command_id=command.command_id)
 
 
 def note_case(loan: Loan, command: c.NoteCase, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """What was found out, with a code where one fits; the case stays open."""
-    once(loan, command.command_id)
+    once(loan, command)
     an_open_case(loan, command.case_id)
     if loan.erased:
         raise Refused(Refusal.borrower_is_erased, "/loan_id")

@@ -13,10 +13,11 @@ from decimal import Decimal
 from domain import commands as c
 from domain import events as e
 from domain.calendar import ist_day
+from domain.decisions.cases import a_case
 from domain.decisions.debits import fall_due
 from domain.decisions.downstream import withdraw
 from domain.decisions.rules import Rules
-from domain.decisions.terms_change import brought_forward
+from domain.decisions.terms_change import BROKEN_PERIOD, brought_forward
 from domain.decisions.upkeep import live, once
 from domain.events import LoanEvent
 from domain.law.disbursal import cooling_off_exit_paise
@@ -33,7 +34,7 @@ def last_day(loan: Loan, rules: Rules) -> date:
 def cancel(loan: Loan, command: c.CancelDisbursal, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Before the payout: the loan ends at once. After it: principal and proportionate APR are due by the last
     cooling-off day; the loan is cancelled when they are paid, and goes on as it was when they are not."""
-    once(loan, command.command_id)
+    once(loan, command)
     if loan.stage == "booked":
         if any(part.status == "instructed" for part in loan.tranches):
             raise Refused(Refusal.payout_is_out, "/loan_id")
@@ -65,6 +66,7 @@ def cancel(loan: Loan, command: c.CancelDisbursal, now: datetime, rules: Rules) 
         interest_paise=interest,
         fees_returned_paise=fees,
         fees_returned_gst_paise=gst,
+        interest_returned_paise=kept_back(loan),
         reason=command.reason,
         command_id=command.command_id,
     )
@@ -88,12 +90,36 @@ def fees_to_return(loan: Loan, rules: Rules) -> tuple[int, int]:
     KFS must then say. What the APR holds of them is paid for the days."""
     if rules.product_of(loan).cooling_off_fee_kept:
         return 0, 0
-    fees = [part for part in loan.deductions if part["kind"] != "broken-period-interest"]
+    fees = [part for part in loan.deductions if part["kind"] != BROKEN_PERIOD]
     gst = sum(part["gst_paise"] for part in fees)
     return sum(part["amount_paise"] for part in fees) + gst, gst
+
+
+def kept_back(loan: Loan) -> int:
+    """Interest of a broken period that was kept back from the payout: the proportionate APR takes its place."""
+    return sum(part["amount_paise"] for part in loan.deductions if part["kind"] == BROKEN_PERIOD)
+
+
+def short(loan: Loan, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """Money came and is not enough: the borrower is told how much is missing and, the first time, has some days more; a
+    person looks. The amount stays as it was."""
+    assert loan.cancelling is not None
+    told, received = loan.cancelling.get("told_paise", 0), loan.received_paise
+    if loan.stage != "active" or received in (0, told):
+        return
+    pay_by = date.fromisoformat(loan.cancelling["pay_by"])
+    if not told:
+        pay_by = max(pay_by, ist_day(now) + timedelta(days=rules.product_of(loan).cooling_off_short_days))
+    missing = loan.payable_paise()
+    yield e.CancellationShort(received_paise=received, missing_paise=missing, pay_by=pay_by.isoformat())
+    if not told:
+        reason = f"{received} paise came and {missing} are missing, to be paid by {pay_by}"
+        yield a_case(loan, kind="cooling-off-short", reason=reason)
 
 
 def lapse(loan: Loan) -> Iterator[LoanEvent]:
     """The money did not come back in time."""
     assert loan.cancelling is not None
-    yield e.CancellationLapsed(pay_by=loan.cancelling["pay_by"])
+    yield e.CancellationLapsed(
+        pay_by=loan.cancelling["pay_by"], received_paise=loan.received_paise, missing_paise=loan.payable_paise()
+    )

@@ -20,7 +20,7 @@ from domain.decisions.upkeep import shown
 from domain.events import LoanEvent
 from domain.failures import SOFT, Diagnosis
 from domain.loan import Loan
-from domain.parts import Row
+from domain.parts import BY_CHARGE, Row
 from domain.policies.likelihood import Borrower
 from domain.policies.mandates import ends_mandate, needs_another_way, stopped_by_payer, stops_debits
 from domain.policies.retry import Failed, GiveUp, Moment, Tried, next_attempt
@@ -68,7 +68,9 @@ def amount_to_ask(loan: Loan, number: int) -> int:
 def amount_wanted(loan: Loan, number: int) -> int:
     """The same, whatever the mandate carries."""
     row = row_of(loan, number)
-    wanted = row.total + loan.unpaid_of("charge", "penal")
+    known_on = ist_day(loan.known_at)
+    charges = sum(due.unpaid for due in loan.open_dues() if due.kind in BY_CHARGE and due.due_on <= known_on)
+    wanted = row.total + charges
     coming = row.total if loan.next_row is not None and row.number >= loan.next_row.number else 0
     return min(wanted, loan.payable_paise() + coming - loan.in_flight_paise() - loan.excess_paise)
 

@@ -200,7 +200,7 @@ def rescheduled(loan: Loan, paid_out_on: date) -> LoanEvent:
 
 def retry_payout(loan: Loan, command: c.RetryPayout, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Ask again for a payout or a refund that failed; the account was mended meanwhile."""
-    once(loan, command.command_id)
+    once(loan, command)
     failed = [known for known in loan.payouts if loan.tranches[loan.payouts[known]].status == "failed"]
     candidates = [*failed, *loan.failed_refunds]
     instruction_id = command.instruction_id or (candidates[-1] if candidates else "")

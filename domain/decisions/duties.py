@@ -30,7 +30,7 @@ BUREAU_FREE_DAYS = closing.CORRECTION[0].value.clock.days
 
 def raise_grievance(loan: Loan, command: c.RaiseGrievance, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """A complaint is a case with a day by which it must be answered."""
-    once(loan, command.command_id)
+    once(loan, command)
     yield e.GrievanceRaised(
         grievance_id=f"{loan.id}:case:{loan.cases + 1}",
         subject=command.subject,
@@ -55,7 +55,7 @@ def open_case(loan: Loan, command: c.OpenCase, now: datetime, rules: Rules) -> I
 
 def close_case(loan: Loan, command: c.CloseCase, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """A person is done with a case."""
-    once(loan, command.command_id)
+    once(loan, command)
     if command.case_id not in loan.open_cases:
         raise Refused(Refusal.case_unknown, "/case_id", case_id=command.case_id, open=len(loan.open_cases))
     if command.disposition:
@@ -164,7 +164,7 @@ def compensate(
 
 def release_papers(loan: Loan, command: c.ReleasePapers, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """The papers are with the borrower: the clock stops, and the last days that were late are booked."""
-    once(loan, command.command_id)
+    once(loan, command)
     if not papers_wait(loan, rules):
         raise Refused(Refusal.no_papers_wait, "/loan_id", state=loan.stage)
     on = command.on or ist_day(now)
@@ -208,7 +208,7 @@ def state(loan: Loan, on: date) -> Iterator[LoanEvent]:
 
 def erase(loan: Loan, command: c.EraseBorrower, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Destroy the borrower's personal data: only when nothing is owed either way and no complaint is open."""
-    once(loan, command.command_id)
+    once(loan, command)
     if loan.stage not in ("closed", "cancelled") or loan.grievances or loan.refunds_paise():
         raise Refused(
             Refusal.borrower_is_needed,

@@ -380,6 +380,7 @@ def recast(loan: Loan, reason: str, value_on: date, now: datetime, rules: Rules)
         charges=charges_now(loan, shadow, names),
         principal_repaid=[[day.isoformat(), paise] for day, paise in shadow.principal_repaid],
         prepaid_paise=shadow.prepaid_paise,
+        unearned_paise=shadow.unearned_paise,
         principal_paise=shadow.principal_paise,
         excess_paise=shadow.excess_paise,
         penal_upto=shadow.penal_upto.isoformat() if shadow.penal_upto else "",

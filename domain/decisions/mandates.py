@@ -27,7 +27,7 @@ from domain.refusals import Refusal, Refused, Repeated
 
 def register(loan: Loan, command: c.RegisterMandate, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Another mandate, at its place in the order of preference; in a swap the one before it goes when it is active."""
-    once(loan, command.command_id)
+    once(loan, command)
     replaces = command.replaces or (loan.mandate.get("mandate_id", "") if command.swap else "")
     if replaces and loan.mandate_named(replaces) is None:
         raise Refused(Refusal.mandate_unknown, "/replaces", mandate_id=replaces)
@@ -92,7 +92,7 @@ def status_moved(
 
 def manage(loan: Loan, command: c.ManageMandate, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """A person prefers, pauses, resumes or cancels a mandate."""
-    once(loan, command.command_id)
+    once(loan, command)
     mandate = loan.mandate_named(command.mandate_id)
     if mandate is None:
         raise Refused(Refusal.mandate_unknown, "/mandate_id", mandate_id=command.mandate_id)
@@ -398,7 +398,7 @@ def stop(loan: Loan, debit: InFlight, diagnosis: Diagnosis) -> Iterator[LoanEven
 
 def resume_debits(loan: Loan, command: c.ResumeDebits, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """A person has looked: debits go on."""
-    once(loan, command.command_id)
+    once(loan, command)
     if not loan.debits_stopped:
         raise Refused(Refusal.debits_are_not_stopped, "/loan_id")
     yield e.DebitsResumed(reason=command.reason, command_id=command.command_id)

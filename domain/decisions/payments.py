@@ -15,6 +15,7 @@ from domain.decisions.cases import a_case
 from domain.decisions.charges import a_charge
 from domain.decisions.debits import check_money, fall_due, lines_for, send_back, what_next
 from domain.decisions.downstream import follow
+from domain.decisions.once import unused
 from domain.decisions.preclosure import charge_barred, closing_day, penal_since, preclose_with, quote_total
 from domain.decisions.rules import Rules, percent_of
 from domain.decisions.terms_change import reamortise
@@ -40,6 +41,7 @@ def receive(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) 
             sent_paise=command.amount_paise,
             sent_value_on=command.value_on,
         )
+    unused(loan, command)
     if command.recovery and loan.stage != "written_off":
         raise Refused(Refusal.loan_not_written_off, "/loan_id", state=loan.stage)
     check_money(loan, command.amount_paise, command.value_on, now)
@@ -231,7 +233,8 @@ def reverse(loan: Loan, command: c.ReverseReceipt, now: datetime, rules: Rules) 
             Refusal.reversal_amount_differs, "/amount_paise", booked=receipt.amount, sent=command.amount_paise
         )
     undoable = loan.excess_paise + sum(due.paid for due in loan.dues) + receipt.directed
-    if receipt.sent_back or loan.closing in ("settled", "cancelled") or receipt.amount > undoable:  # sent back
+    returned = loan.closing in ("settled", "cancelled") or (loan.closing == "preclosed" and loan.unearned_paise)
+    if receipt.sent_back or returned or receipt.amount > undoable:  # sent back
         raise Refused(Refusal.reversal_needs_a_person, "/reference", reference=command.reference)
     remade = loan.stage != "written_off" and (receipt.directed or loan.closing == "preclosed")
     if remade and not hindsight.folds_without(loan, receipt, now, rules):

@@ -15,7 +15,7 @@ from domain.decisions.ahead import on_day
 from domain.decisions.charges import a_charge
 from domain.decisions.debits import fall_due
 from domain.decisions.rules import Rules, percent_of
-from domain.decisions.terms_change import accrued_interest, brought_forward, rate_on
+from domain.decisions.terms_change import accrued_interest, brought_forward, rate_on, unearned_interest
 from domain.decisions.upkeep import live, once, shown
 from domain.events import LoanEvent
 from domain.law.prepayment import prepayment_charge_barred
@@ -99,7 +99,7 @@ def penal_since(loan: Loan, on: date) -> list[tuple[str, int]]:
 
 def quote(loan: Loan, command: c.QuotePreclosure, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Say what closes the loan, until when that holds, and what a day more costs."""
-    once(loan, command.command_id)
+    once(loan, command)
     live(loan)
     on = command.on or ist_day(now)
     if on < ist_day(now):
@@ -148,7 +148,7 @@ def preclose_with(loan: Loan, on: date, rules: Rules) -> Iterator[LoanEvent]:
     if row is None:
         return
     not_due, accrued = loan.principal_not_due(), parts["interest_accrued_paise"]
-    yield brought_forward(loan, "preclosure", not_due, accrued, on)
+    yield brought_forward(loan, "preclosure", not_due, accrued, on, unearned=unearned_interest(loan, on))
     if parts["preclosure_charge_paise"]:
         product = rules.product_of(loan)
         reason = f"{product.preclosure_percent}% of the principal closed early"

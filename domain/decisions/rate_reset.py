@@ -25,7 +25,7 @@ from domain.refusals import Refusal, Refused
 
 def reset_rate(loan: Loan, command: c.ResetRate, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Another rate from a day on, by the option that was chosen, or by the product's."""
-    once(loan, command.command_id)
+    once(loan, command)
     live(loan)
     if loan.terms["rate_type"] != "floating":
         raise Refused(Refusal.rate_is_fixed, "/loan_id")

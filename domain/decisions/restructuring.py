@@ -26,7 +26,7 @@ def restructure(loan: Loan, command: c.Restructure, now: datetime, rules: Rules)
 
     A concession for hardship downgrades the loan, unless a scheme that the product names says otherwise.
     """
-    once(loan, command.command_id)
+    once(loan, command)
     live(loan)
     changes = asked_for(command)
     if not changes:
@@ -120,7 +120,7 @@ def grant_relief(loan: Loan, command: c.GrantRelief, now: datetime, rules: Rules
 
     The new rows are worked out from the last due day, so that no interest is lost or counted twice.
     """
-    once(loan, command.command_id)
+    once(loan, command)
     live(loan)
     if command.kind == "payment-holiday" and command.interest == "pay":
         raise Refused(Refusal.holiday_asks_for_nothing, "/interest", interest=command.interest)

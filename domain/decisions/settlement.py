@@ -21,7 +21,7 @@ from domain.refusals import Refusal, Refused
 
 def agree(loan: Loan, command: c.Settle, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Agree on an amount and a day. Until then nothing is debited; all money that comes counts towards it."""
-    once(loan, command.command_id)
+    once(loan, command)
     live(loan)
     if loan.settlement is not None:
         raise Refused(Refusal.settlement_is_open, "/loan_id", pay_by=loan.settlement["pay_by"])

@@ -77,18 +77,22 @@ def apply_excess(loan: Loan, value_on: date) -> Iterator[LoanEvent]:
 def close(loan: Loan, now: datetime) -> Iterator[LoanEvent]:
     """Nothing is owed: close, and send back what is held for the borrower (servicing rules 16 and 18)."""
     kind = "settled" if loan.written_off_paise else ENDINGS.get(loan.schedule_reason, "paid")
-    refund, fees, gst = loan.excess_paise, 0, 0
+    refund, fees, gst, interest = loan.excess_paise, 0, 0, 0
     if loan.cancelling is not None and kind == "cancelled":
         fees, gst = loan.cancelling["fees_paise"], loan.cancelling["fees_gst_paise"]
+        interest = loan.cancelling.get("interest_paise", 0)
+    elif kind == "preclosed":
+        interest = loan.unearned_paise
     yield e.Closed(
         on=ist_day(now).isoformat(),
         kind=kind,
         refund_paise=refund,
         fees_returned_paise=fees,
         fees_returned_gst_paise=gst,
+        interest_returned_paise=interest,
     )
-    if refund + fees:
-        yield from instruct_refund(loan, refund + fees, "excess at closure" if not fees else "cooling-off exit")
+    if back := refund + fees + interest:
+        yield from instruct_refund(loan, back, "excess at closure" if back == refund else "cooling-off exit")
     yield from end(loan, f"the loan is {kind}")
 
 

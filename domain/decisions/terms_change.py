@@ -53,7 +53,21 @@ def accrued_interest(loan: Loan, principal_paise: int, on: date) -> int:
     earned = round_to_unit(accrued_exactly(loan, principal_paise, on), terms.rounding_mode)
     if row is not None and not waits(loan) and not by_day.counts_days(loan):
         earned = min(earned, max(row.interest, loan.accrual_carried))
-    return loan.held_paise + earned
+    return loan.held_paise + max(earned, 0)
+
+
+def unearned_interest(loan: Loan, on: date) -> int:
+    """Interest that is paid for days after this one (kept back from the payout, or of an instalment paid ahead):
+    what goes back when the loan ends on this day. Paise."""
+    row, since, terms = loan.next_row, loan.accrual_from, loan.agreed
+    if row is None or since is None:
+        return 0
+    if on >= since:
+        return max(0, -round_to_unit(accrued_exactly(loan, loan.principal_not_due(), on), terms.rounding_mode))
+    rates = Rates.of(terms.annual_rate_percent, terms.rate_changes)
+    days = (Span(on, since, year_fraction(terms.day_count, on, since)),)
+    exact = loan.principal_not_due() * rates.factor(days) - loan.carried
+    return max(0, round_to_unit(exact, terms.rounding_mode))
 
 
 def accrued_exactly(loan: Loan, principal_paise: int, on: date) -> Fraction:
@@ -177,9 +191,16 @@ def reamortise(
 
 
 def brought_forward(
-    loan: Loan, reason: str, principal: int, interest: int, on: date, due_on: date | None = None
+    loan: Loan,
+    reason: str,
+    principal: int,
+    interest: int,
+    on: date,
+    due_on: date | None = None,
+    unearned: int = 0,
 ) -> e.EmiScheduled:
-    """All that is left in one last row, due on the day, or on `due_on`: how a loan ends early."""
+    """All that is left in one last row, due on the day, or on `due_on`: how a loan ends early. `unearned` interest goes
+    back when it has ended."""
     row = loan.next_row
     assert row is not None  # only what is not due can be brought forward
     last = Row(
@@ -201,5 +222,6 @@ def brought_forward(
         apr_percent=loan.apr_percent,
         rows=[last.dump()],
         terms=loan.terms,
+        accrued_paise=-unearned,
         first_number=last.number + 1,  # no row of these terms: nothing of a moratorium waits
     )

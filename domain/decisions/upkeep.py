@@ -30,7 +30,7 @@ def live(loan: Loan) -> None:
 
 def levy(loan: Loan, command: c.LevyCharge, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Levy a charge that the product has; nothing that the borrower was not shown (servicing rule 32)."""
-    once(loan, command.command_id)
+    once(loan, command)
     live(loan)
     charge = rules.product_of(loan).charges.get(command.kind)
     if charge is None:
@@ -38,13 +38,17 @@ def levy(loan: Loan, command: c.LevyCharge, now: datetime, rules: Rules) -> Iter
     amount = charge.amount_paise if command.amount_paise is None else command.amount_paise
     if amount <= 0:
         raise Refused(Refusal.amount_must_be_positive, "/amount_paise", amount_paise=amount)
+    today = ist_day(now)
+    due_on = command.due_on or today
+    if due_on < today:
+        raise Refused(Refusal.effective_date_not_ahead, "/due_on", due_on=due_on, today=today)
     within_key_facts(loan, command.kind, amount)
     yield a_charge(
         loan,
         command.kind,
         amount,
         charge.gst_percent,
-        ist_day(now),
+        due_on,
         command.reason,
         number=command.number,
         command_id=command.command_id,
@@ -74,30 +78,38 @@ def shown(loan: Loan, kind: str, paise: int) -> bool:
 
 
 def waive(loan: Loan, command: c.Waive, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
-    """Give up what is unpaid of a charge."""
-    once(loan, command.command_id)
-    live(loan)
+    """Give up a charge. What was paid of it is held for the borrower, and settles what else is due; of a loan that was
+    paid off it goes back."""
+    once(loan, command)
     due = loan.charge(command.charge_id)
+    ended = due is not None and loan.stage == "closed" and loan.closing in ("paid", "preclosed")
+    if not ended:
+        live(loan)
     if due is None:
         raise Refused(Refusal.charge_unknown, "/charge_id", charge_id=command.charge_id)
-    paise = due.unpaid if command.amount_paise is None else command.amount_paise
+    paise = due.amount if command.amount_paise is None else command.amount_paise
     if paise <= 0:
         raise Refused(Refusal.amount_must_be_positive, "/amount_paise", amount_paise=paise)
-    if paise > due.unpaid:
-        raise Refused(Refusal.waiver_exceeds_unpaid, "/amount_paise", unpaid_paise=due.unpaid)
+    if paise > due.amount:
+        raise Refused(Refusal.waiver_exceeds_unpaid, "/amount_paise", charge_paise=due.amount)
     fact = loan.levied[command.charge_id]
+    back = max(0, paise - due.unpaid)
+    off: e.Line = {"for": due.kind, "charge_id": command.charge_id, "paise": -back}
     yield e.ChargeWaived(
         charge_id=command.charge_id,
         paise=paise,
         reason=command.reason,
         command_id=command.command_id,
         gst_paise=(fact.waived + paise) * fact.gst // fact.total - fact.waived_gst if fact.total else 0,
+        lines=[off, {"for": "refund" if ended else "excess", "paise": back}] if back else [],
     )
+    if ended:
+        yield from instruct_refund(loan, back, "a charge was given up")
 
 
 def pause(loan: Loan, command: c.PauseCollection, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """No debit until that day."""
-    once(loan, command.command_id)
+    once(loan, command)
     live(loan)
     if command.until < ist_day(now):
         raise Refused(Refusal.effective_date_not_ahead, "/until", until=command.until)
@@ -106,7 +118,7 @@ def pause(loan: Loan, command: c.PauseCollection, now: datetime, rules: Rules) -
 
 def hold_contact(loan: Loan, command: c.HoldContact, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Leave the borrower in peace until that day (servicing rule 30); a day that is over ends an earlier hold."""
-    once(loan, command.command_id)
+    once(loan, command)
     today = ist_day(now)
     first = command.from_on or min(today, command.until)
     if command.until < max(first, today - timedelta(days=1)):
@@ -122,7 +134,7 @@ def hold_contact(loan: Loan, command: c.HoldContact, now: datetime, rules: Rules
 
 def refund(loan: Loan, command: c.RefundExcess, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Send back what is held for the borrower."""
-    once(loan, command.command_id)
+    once(loan, command)
     live(loan)
     paise = loan.excess_paise if command.amount_paise is None else command.amount_paise
     if paise <= 0:
@@ -143,7 +155,7 @@ def use_excess(loan: Loan, today: date) -> Iterator[LoanEvent]:
 
 def tell_standing(loan: Loan, command: c.TellBorrowerStanding, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Another loan of the borrower became NPA with arrears, or none is any more: the class follows (rule 21)."""
-    once(loan, command.command_id)
+    once(loan, command)
     if command.npa == bool(loan.borrower_npa) or loan.stage in ("closed", "cancelled"):
         raise Repeated  # it knows, or it has no class any more
     yield e.BorrowerStandingChanged(
@@ -154,7 +166,7 @@ def tell_standing(loan: Loan, command: c.TellBorrowerStanding, now: datetime, ru
 def write_off(loan: Loan, command: c.WriteOff, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Give the money up in the books, money held for the borrower used first; money that still comes is a recovery
     (servicing rule 18)."""
-    once(loan, command.command_id)
+    once(loan, command)
     live(loan)
     if loan.excess_paise:
         yield from use_excess(loan, ist_day(now))

@@ -90,6 +90,8 @@ PURPOSES: Final[Mapping[str, Purpose]] = {
     "settlement-lapsed": "statutory",
     "settled": "statutory",
     "disbursal-cancelled": "statutory",
+    "charge-returned": "receipt",
+    "cancellation-short": "statutory",
     "cancellation-lapsed": "statutory",
     "closed": "statutory",
     "papers-released": "statutory",

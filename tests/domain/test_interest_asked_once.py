@@ -9,7 +9,7 @@ import pytest
 
 from domain import commands as c
 from domain.decisions.terms_change import accrued_interest
-from domain.events import EmiScheduled, InstalmentDue, Recast
+from domain.events import Closed, EmiScheduled, InstalmentDue, PreclosureQuoted, Recast, RefundInstructed
 from domain.loan import Loan
 from tests.examples import EMI, PAYOUT, a_loan_without_mandate
 from tests.lives import BY_THE_DAY, COLLECTING
@@ -64,6 +64,25 @@ def test_a_payout_on_another_day_than_planned_bears_the_interest_of_its_own_days
     own = by_days(rupees("1,00,000"), "18", days) if days else 0
     assert abs(story.the_loan.rows[0].interest - (regular + own - kept)) <= 1
     assert story.the_loan.disbursed_on == day(out_on)
+
+
+def test_interest_of_days_after_an_early_closure_goes_back() -> None:
+    """Closed on 25 January: eleven of the sixteen days that were kept back are not needed, Rs. 542.47."""
+    story = a_loan_with("deduct").when(on("25 Jan"), asked(c.QuotePreclosure))
+    total = story.all(PreclosureQuoted)[-1].total_paise
+    story.when(on("25 Jan"), payment(f"{total / 100:.2f}", intent="preclosure")).and_the_loan(state="closed")
+    [end] = story.all(Closed)
+    assert end.interest_returned_paise == by_days(rupees("1,00,000"), "18", 11) == rupees("542.47")
+    assert [back.amount_paise for back in story.all(RefundInstructed)] == [rupees("542.47")]
+    assert story.the_loan.rows[-1].interest == 0
+
+
+def test_interest_that_was_paid_ahead_goes_back_with_an_early_closure() -> None:
+    """The instalment of 5 February is paid on 10 January with its Rs. 1,500; the loan ends on 20 January. Fifteen days
+    (30/360) of 18 % on the Rs. 96,507 left are not needed: Rs. 723.80."""
+    story = a_loan_without_mandate().when(on("10 Jan"), payment(EMI, intent="advance"))
+    story.when(on("20 Jan"), payment("2,00,000", "P-2", intent="preclosure")).and_the_loan(state="closed")
+    assert story.all(Closed)[0].interest_returned_paise == rupees("723.80")
 
 
 # --- A row of its own ----------------------------------------------------------------------------------------

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from domain.commands import LevyCharge, PauseCollection, Restructure, Settle, UpdateBorrower, Waive, WriteOff
+from domain.commands import (
+    LevyCharge,
+    PauseCollection,
+    ReceivePayment,
+    Restructure,
+    Settle,
+    UpdateBorrower,
+    Waive,
+    WriteOff,
+)
 from domain.events import (
     AgreedChangeCame,
     BorrowerChanged,
@@ -14,13 +23,16 @@ from domain.events import (
     ChangeAgreed,
     ChargeLevied,
     ChargeWaived,
+    DebitAttempted,
     DebitSucceeded,
     DelinquencyChanged,
     EmiScheduled,
+    ExcessApplied,
     InstalmentDue,
     MandateRequested,
     PaymentReceived,
     ReceiptReversed,
+    RefundInstructed,
     Restructured,
     WrittenOff,
 )
@@ -31,6 +43,7 @@ from tests.examples import (
     MANDATE,
     a_closed_loan,
     a_loan,
+    a_loan_at_its_last_row,
     a_loan_in_arrears,
     a_loan_paid_out_by_us,
     a_loan_without_mandate,
@@ -238,7 +251,7 @@ def test_a_charge_is_waived_in_part_and_then_whole() -> None:
         a(ChargeWaived, paise="36", charge_id="LN-1:charge:1")
     ).and_the_loan(charges="200")
     story.when(on("21 Jan"), asked(Waive, "W-2", amount_paise=rupees("201"), **waive)).refused(
-        Refusal.waiver_exceeds_unpaid, "/amount_paise", unpaid_paise=rupees("200")
+        Refusal.waiver_exceeds_unpaid, "/amount_paise", charge_paise=rupees("200")
     )
     story.when(on("21 Jan"), asked(Waive, "W-3", **waive)).then(
         a(ChargeWaived, paise="200"), a(DelinquencyChanged, dpd=0)
@@ -247,11 +260,76 @@ def test_a_charge_is_waived_in_part_and_then_whole() -> None:
     story.when(on("21 Jan"), asked(Waive, "W-5", charge_id="LN-1:charge:9", reason="")).refused(Refusal.charge_unknown)
 
 
-def test_what_is_paid_of_a_charge_is_not_waived() -> None:
+def test_what_was_paid_of_a_charge_that_is_given_up_is_held_for_what_is_due_next() -> None:
+    """Rs. 236 levied, Rs. 100 of it paid: Rs. 136 are owed no more, Rs. 100 go into the instalment of 5 February."""
     story = given(a_loan_without_mandate()).when(on("20 Jan"), asked(LevyCharge, kind="visit", reason="at home"))
     story.when(on("20 Jan 12:00"), payment("100"))
     story.when(on("21 Jan"), asked(Waive, "W-1", charge_id="LN-1:charge:1", reason="")).then(
-        a(ChargeWaived, paise="136"), a(DelinquencyChanged, dpd=0)
+        a(ChargeWaived, paise="236", lines=lines(("charge", "LN-1:charge:1", "-100"), ("excess", "100"))),
+        a(DelinquencyChanged, dpd=0),
+    ).and_the_loan(charges="0", excess="100")
+    story.when(on("5 Feb")).and_the_loan(payable="4,893", excess="0")
+
+
+def test_a_part_that_is_given_up_comes_off_what_is_unpaid_first() -> None:
+    story = given(a_loan_without_mandate()).when(on("20 Jan"), asked(LevyCharge, kind="visit", reason="at home"))
+    story.when(on("20 Jan 12:00"), payment("100"))
+    story.when(on("21 Jan"), asked(Waive, "W-1", charge_id="LN-1:charge:1", reason="", amount_paise=rupees("150")))
+    story.and_the_loan(charges="0", excess="14")
+
+
+def test_what_is_given_back_settles_what_is_overdue() -> None:
+    story = given(a_loan_in_arrears()).when(on("22 Mar"), asked(LevyCharge, kind="visit", reason="at home"))
+    story.when(on("22 Mar 11:00"), payment("10,222"))  # two instalments of 4,993 and the charge
+    story.and_the_loan(payable="0")
+    story.when(on("5 Apr")).when(on("6 Apr"), asked(Waive, "W-1", charge_id="LN-1:charge:1", reason=""))
+    story.then(a(ChargeWaived, paise="236"), a(ExcessApplied, paise="236")).and_the_loan(payable="4,757")
+
+
+def test_a_charge_of_a_loan_that_is_paid_off_goes_back_to_the_borrower() -> None:
+    story = given(a_loan_at_its_last_row()).when(on("20 Jan"), asked(LevyCharge, kind="visit", reason="at home"))
+    story.when(on("5 Feb"), payment("1,01,736")).and_the_loan(state="closed")
+    story.when(on("9 Feb"), asked(Waive, "W-1", charge_id="LN-1:charge:1", reason="there was no visit")).then(
+        a(ChargeWaived, paise="236", lines=lines(("charge", "LN-1:charge:1", "-236"), ("refund", "236"))),
+        a(RefundInstructed, amount_paise="236"),
+    )
+    story.when(on("10 Feb"), asked(Waive, "W-2", charge_id="LN-1:charge:1", reason="")).refused(
+        Refusal.amount_must_be_positive
+    )
+    story.when(on("11 Feb"), taken_back("P-1")).refused(Refusal.reversal_needs_a_person)
+
+
+def test_hindsight_knows_what_was_given_back() -> None:
+    """A part-prepayment of 10 January that is learnt after the waiver: the charge stays given up, its money held."""
+    story = given(a_loan_without_mandate()).when(on("20 Jan"), asked(LevyCharge, kind="visit", reason="at home"))
+    story.when(on("20 Jan 12:00"), payment("236"))
+    story.when(on("21 Jan"), asked(Waive, "W-1", charge_id="LN-1:charge:1", reason=""))
+    story.when(on("22 Jan"), payment("10,000", "P-2", value="10 Jan", intent="part-prepayment"))
+    story.and_the_loan(charges="0", excess="236", principal="90,000")
+
+
+def test_a_charge_is_due_on_the_day_that_is_named() -> None:
+    levied = asked(LevyCharge, kind="visit", reason="at home", due_on=day("20 Feb"))
+    story = given(a_loan()).when(on("20 Jan"), levied).then(a(ChargeLevied, due_on="20 Feb"))
+    story.when(on("5 Feb 08:00"))
+    assert story.all(DebitAttempted)[-1].amount_paise == rupees(EMI)  # before its day no debit asks for it
+    story.when(on("6 Feb"), debit_succeeded()).when(on("21 Feb")).and_the_loan(dpd=1, payable="236")
+    story.when(on("21 Feb"), asked(LevyCharge, "C-2", kind="visit", reason="", due_on=day("20 Feb"))).refused(
+        Refusal.effective_date_not_ahead, "/due_on"
+    )
+
+
+def test_a_command_id_stands_for_one_command() -> None:
+    story = given(a_loan_without_mandate()).when(on("20 Jan"), asked(LevyCharge, kind="visit", reason="at home"))
+    story.when(on("21 Jan"), asked(PauseCollection, until=day("9 Feb"), reason="")).refused(
+        Refusal.command_id_used_for_another, "/command_id", done="loan.charge-levied.v1", asked="PauseCollection"
+    )
+    pay = {"reference": "P-1", "method": "cash", "amount_paise": 100, "value_on": day("20 Jan")}
+    story.when(on("22 Jan"), asked(ReceivePayment, **pay)).refused(Refusal.command_id_used_for_another)
+    story.when(on("22 Jan"), asked(ReceivePayment, "C-2", **pay))
+    story.when(on("23 Jan"), asked(ReceivePayment, "C-2", **pay)).repeated()
+    story.when(on("23 Jan"), asked(ReceivePayment, "C-2", **{**pay, "reference": "P-2"})).refused(
+        Refusal.command_id_used_for_another, done="loan.payment-received.v1"
     )
 
 

@@ -7,6 +7,8 @@ import pytest
 from domain.commands import CancelDisbursal
 from domain.events import (
     CancellationLapsed,
+    CancellationShort,
+    CaseOpened,
     ChargeLevied,
     Closed,
     DebitAttempted,
@@ -110,10 +112,50 @@ def test_money_that_does_not_come_in_time_leaves_the_loan_as_it_was() -> None:
     assert parts(story.the_loan)[0] == (before[1].principal, before[1].interest)
 
 
+def test_money_that_is_short_names_what_is_missing_and_gives_some_days_more() -> None:
+    """Rs. 1,00,000 and a day's APR; Rs. 99,000 come on the last day. The rest may come in three days, and does."""
+    story = left_on("6 Jan")
+    owed = story.the_loan.payable_paise()
+    story.when(on("8 Jan 20:00"), payment("99,000")).then(
+        a(PaymentReceived),
+        a(CancellationShort, received_paise="99,000", missing_paise=owed - rupees("99,000"), pay_by="2026-01-11"),
+        a(CaseOpened, kind="cooling-off-short"),
+    )
+    story.when(on("11 Jan 20:00")).and_the_loan(dpd=0, state="active")
+    story.when(on("11 Jan 21:00"), payment(f"{(owed - rupees('99,000')) / 100:.2f}", "P-2"))
+    story.and_the_loan(state="cancelled", principal="0", payable="0")
+    assert story.all(CancellationLapsed) == story.all(DelinquencyChanged) == []
+
+
+def test_the_days_more_are_given_once() -> None:
+    story = left_on("6 Jan").when(on("8 Jan"), payment("99,000")).when(on("10 Jan"), payment("500", "P-2"))
+    assert [(short.received_paise, short.pay_by) for short in story.all(CancellationShort)] == [
+        (rupees("99,000"), "2026-01-11"),
+        (rupees("99,500"), "2026-01-11"),
+    ]
+    assert len(story.all(CaseOpened)) == 1
+
+
 def test_a_part_of_the_money_is_held_when_the_exit_lapses() -> None:
-    story = left_on("6 Jan").when(on("7 Jan"), payment("40,000")).when(on("9 Jan"))
+    story = left_on("6 Jan").when(on("7 Jan"), payment("40,000")).when(on("11 Jan"))
+    missing = story.all(InstalmentDue)[0].interest_paise + rupees("60,000")
+    assert [(end.received_paise, end.missing_paise) for end in story.all(CancellationLapsed)] == [
+        (rupees("40,000"), missing)
+    ]
     story.and_the_loan(state="active", principal="1,00,000", excess="40,000", payable="0")
     story.when(on("5 Feb")).and_the_loan(excess="35,007", payable="0")
+
+
+def test_interest_that_was_kept_back_from_the_payout_goes_back() -> None:
+    """Out on 5 January, due from 5 March: 31 days of 18 % on Rs. 1,00,000 over 365 were kept back, Rs. 1,528.77."""
+    terms = {"broken_period": "deduct", "day_count": "ACT/365"}
+    story = left_on("6 Jan", terms=terms, first_due="5 Mar")
+    assert story.all(DisbursalCancelled)[0].interest_returned_paise == rupees("1,528.77")
+    story.when(on("7 Jan"), payment(f"{story.the_loan.payable_paise() / 100:.2f}")).then(
+        a(PaymentReceived),
+        a(Closed, kind="cancelled", refund_paise=0, fees_returned_paise=0, interest_returned_paise="1,528.77"),
+        a(RefundInstructed, amount_paise="1,528.77"),
+    )
 
 
 def test_debits_rest_while_the_exit_is_open_and_go_on_after_it_lapsed() -> None:

@@ -104,6 +104,7 @@ OTHER: dict[str, tuple[Any, str, Any]] = {
     "settlement.valid_days": (15, "settlement_valid_days", 15),
     "cooling_off.days": (1, "cooling_off_days", 1),
     "cooling_off.keeps_processing_fee": (True, "cooling_off_fee_kept", True),
+    "cooling_off.short_days": (5, "cooling_off_short_days", 5),
     "rate_reset.option": ("higher_emi", "reset_option", "higher_emi"),
     "rate_reset.max_instalments": (360, "reset_max_instalments", 360),
     "rate_reset.fixed_switches": (0, "reset_fixed_switches", 0),

@@ -17,7 +17,7 @@ from domain.decisions.preclosure import quote_total
 from domain.decisions.rules import Rules
 from domain.decisions.standing import days_past_due, last_day_end
 from domain.decisions.terms_change import accrued_interest
-from domain.events import LoanEvent
+from domain.events import Closed, LoanEvent
 from domain.failures import FailureCodes
 from domain.life import handle
 from domain.loan import Loan
@@ -205,6 +205,7 @@ def check_whole(lived: Lived) -> None:
     loan = lived.loan
     loan.check()
     came_in = sum(receipt.amount for receipt in loan.receipts.values() if not receipt.reversed)
+    came_in += sum(event.interest_returned_paise for event in lived.events if isinstance(event, Closed))
     assert loan.received_paise == came_in == loan.settled_paise + loan.excess_paise + loan.refund_due_paise
     settled = sum(due.paid for due in loan.dues)
     assert loan.settled_paise == settled + loan.prepaid_paise, (loan.settled_paise, settled, loan.prepaid_paise)

@@ -167,6 +167,7 @@ def the_result_is_what_was_charged(life: list[LoanEvent], loan: Loan, balances: 
     losses = balances[WRITTEN_OFF] + balances[SETTLEMENT_LOSS]
     of_npa = losses - interest_lost - charges_lost - sum(event.principal_paise for event in ends)
     interest = sum(due.amount for due in loan.dues if due.kind == "interest") + interest_lost
+    broken -= sum(event.interest_returned_paise for event in life if isinstance(event, e.Closed))
     earned = interest + loan.capitalised_paise + broken + loan.accrued_booked
     assert -balances[INTEREST_INCOME] - balances[INTEREST_SUSPENSE] - of_npa == earned
     charged = sum(due.amount for due in loan.dues if due.kind in ("fee", "charge", "penal")) + charges_lost
@@ -204,7 +205,7 @@ def owed_without_money(life: list[LoanEvent]) -> int:
             case e.CompensationOwed():
                 owed += event.paise
             case e.Closed():
-                owed += event.fees_returned_paise
+                owed += event.fees_returned_paise + event.interest_returned_paise
             case _:
                 pass
     return owed
