@@ -183,7 +183,7 @@ def prepay(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -
     if charge:
         reason = f"{product.prepayment_percent}% of the principal paid ahead"
         yield a_charge(loan, "prepayment", charge, product.prepayment_gst_percent, command.value_on, reason)
-    lines, _ = allocate(loan, command.amount_paise - ahead)
+    lines = lines_for(loan, command.amount_paise - ahead)  # in hindsight the charge may be given up already
     yield received(loan, command, [*lines, {"for": "prepayment", "paise": ahead}], choice)
     yield e.PrincipalPrepaid(
         amount_paise=ahead,

@@ -48,6 +48,7 @@ from tests.examples import (
     a_loan_paid_out_by_us,
     a_loan_without_mandate,
 )
+from tests.lives import BY_THE_DAY, COLLECTING
 from tests.stories import Doing, Story, a, asked, day, debit_succeeded, given, lines, on, payment, rupees, taken_back
 
 
@@ -306,6 +307,21 @@ def test_hindsight_knows_what_was_given_back() -> None:
     story.when(on("21 Jan"), asked(Waive, "W-1", charge_id="LN-1:charge:1", reason=""))
     story.when(on("22 Jan"), payment("10,000", "P-2", value="10 Jan", intent="part-prepayment"))
     story.and_the_loan(charges="0", excess="236", principal="90,000")
+
+
+def test_a_charge_for_paying_ahead_that_was_given_up_stays_so_in_hindsight() -> None:
+    """2 % and GST come off what is paid ahead; given up, they are held, also when the books are folded anew."""
+    story = given(a_loan_without_mandate(rules=COLLECTING, product=BY_THE_DAY.name))
+    story.when(on("10 Jan"), payment("10,000", intent="part-prepayment"))
+    story.when(on("11 Jan"), asked(Waive, charge_id="LN-1:charge:1", reason="goodwill"))
+    [charge] = story.all(ChargeLevied)
+    held = charge.amount_paise + charge.gst_paise
+    assert story.the_loan.excess_paise == held
+    story.when(on("15 Jan"), payment("5,000", "P-2", value="12 Jan", intent="part-prepayment"))
+    [second] = [each for each in story.all(ChargeLevied) if each is not charge]
+    assert story.the_loan.excess_paise == held
+    ahead = rupees("15,000") - held - second.amount_paise - second.gst_paise
+    assert story.the_loan.principal_paise == rupees("1,00,000") - ahead
 
 
 def test_a_charge_is_due_on_the_day_that_is_named() -> None:
