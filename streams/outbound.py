@@ -197,7 +197,9 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
     e.PaymentReceived.TOPIC: (notice("payment-received", "reference", "amount_paise", "value_on"),),
     e.ReceiptReversed.TOPIC: (notice("receipt-reversed", "reference", "amount_paise", "value_on"),),
     e.ChargeLevied.TOPIC: (notice("charge-levied", "kind", "amount_paise", "gst_paise", "reason"),),
-    e.ChargeWaived.TOPIC: (notice("charge-returned", "lines", "reason", when=lambda event: bool(event.get("lines"))),),
+    e.ChargeWaived.TOPIC: (
+        notice("charge-returned", "charge_id", "paise", "reason", when=lambda event: bool(event.get("lines"))),
+    ),
     e.ChangeAgreed.TOPIC: (
         notice("change-agreed", "kind", "effective_on", "instalment_paise", "instalments", "reason", "offered"),
     ),

@@ -691,9 +691,7 @@ class OpenCase(ServicingCommand):
     """What it is about: while a case of this kind is open about it, there is no second one."""
 
     def command(self) -> c.Command:
-        return c.OpenCase(
-            command_id=self.command_id, kind=self.kind, reason=self.reason or self.kind, about=self.about
-        )
+        return c.OpenCase(command_id=self.command_id, kind=self.kind, reason=self.reason or self.kind, about=self.about)
 
 
 class CloseCase(ServicingCommand):

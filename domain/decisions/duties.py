@@ -47,7 +47,7 @@ def escalate(loan: Loan, grievance_id: str) -> Iterator[LoanEvent]:
 
 def open_case(loan: Loan, command: c.OpenCase, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
     """Work for a person that shows outside of the loan; one case of a kind is enough about one thing."""
-    once(loan, command.command_id)
+    once(loan, command)
     if case_is_open(loan, command.kind, command.about):
         raise Repeated
     yield a_case(loan, command.kind, command.reason, about=command.about, command_id=command.command_id)

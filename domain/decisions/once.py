@@ -27,6 +27,7 @@ DOES: dict[type[Any], tuple[type[e.LoanEvent], ...]] = {
     c.Settle: (e.SettlementAgreed,),
     c.CancelDisbursal: (e.DisbursalCancelled,),
     c.RefundExcess: (e.RefundOwed,),
+    c.OpenCase: (e.CaseOpened,),
     c.CloseCase: (e.CaseClosed,),
     c.AssignCase: (e.CaseAssigned,),
     c.NoteCase: (e.CaseNoted,),

@@ -17,7 +17,7 @@ from tests.stories import on
 SILENT = {
     e.AgreedChangeCame,
     e.EmiScheduled, e.MandateRegistered, e.MandateChanged, e.BorrowerChanged, e.InstalmentDue, e.ExcessApplied,
-    e.DebitPending, e.RetryScheduled, e.CollectionExhausted, e.DebitOutcomeOverdue, e.ChargeWaived, e.PrincipalPrepaid,
+    e.DebitPending, e.RetryScheduled, e.CollectionExhausted, e.DebitOutcomeOverdue, e.PrincipalPrepaid,
     e.CollectionPaused, e.BorrowerStandingChanged, e.MonthClosed, e.WrittenOff, e.RefundSettled, e.RefundFailed,
     e.Reopened, e.PayoutFailed, e.MandatePreferred, e.PayoutPending, e.DebitsStopped, e.DebitsResumed,
     e.ContactHeld, e.CollectionPlanned, e.PromiseKept,
