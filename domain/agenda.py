@@ -313,10 +313,12 @@ def grievances(loan: Loan) -> Iterator[Task]:
 
 
 def collections(loan: Loan, rules: Rules) -> Iterator[Task]:
-    """A promise whose day is over, and the next step of the plan for these arrears once nothing holds it back."""
+    """A promise whose day is over, and the next step of the plan for these arrears once nothing holds it back; none
+    while debits are stopped: after a death or a court's order a person decides who is spoken to."""
     if (free_from := collecting.held_until(loan, rules)) is not None:
         yield Task(free_from, "promise", lambda: collecting.broken(loan))
-    if loan.plan is not None and loan.plan["steps"] and not loan.settlement and not loan.cancelling:
+    held = loan.settlement or loan.cancelling or loan.debits_stopped
+    if loan.plan is not None and loan.plan["steps"] and not held:
         at = collecting.step_at(loan, rules)
         yield Task(at, "collection-step", lambda: collecting.take_step(loan, at, rules))
 

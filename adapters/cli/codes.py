@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -12,13 +12,15 @@ from adapters.cli.running import ANSWER_IS_NO, WRONG_USAGE, run, settings_or_exi
 from adapters.cli.set_aside import Flag, Json, database, sender, table
 from adapters.settings import Settings
 
+Rail = Literal["enach", "nach", "upi", "card", "imps", "neft", "rtgs"]
+Class = Literal["soft", "hard", "technical"]
 COLUMNS = ("rail", "code", "class", "action", "charge_bounce", "source", "meaning")
 
 
 def list_codes(
     *,
-    rail: str | None = None,
-    class_: Annotated[str | None, Parameter(name="--class")] = None,
+    rail: Rail | None = None,
+    class_: Annotated[Class | None, Parameter(name="--class")] = None,
     ours: Flag = False,
     json: Json = False,
 ) -> int:

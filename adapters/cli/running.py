@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import socket
 import sys
@@ -75,10 +76,21 @@ def run(main: Coroutine[Any, Any, int | None]) -> int:
     except (PostgresError, InterfaceError, InternalClientError) as error:
         print(f"PostgreSQL: {error}", file=sys.stderr)
     except (ConnectionError, TimeoutError, socket.gaierror) as error:
+        if isinstance(error, BrokenPipeError) and nobody_reads():
+            return 0
         print(f"no connection to PostgreSQL: {str(error) or 'no answer in time'}", file=sys.stderr)
     except OSError as error:
         print(error, file=sys.stderr)
     return ANSWER_IS_NO
+
+
+def nobody_reads() -> bool:
+    """Whether who read our output has seen enough (`qist codes list | head`); what is left of it goes nowhere."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)  # a pipe without a reader is an error that is told unasked
+    if gone := bool(output.poll(0)):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
 
 
 async def _until_told_to_stop(main: Coroutine[Any, Any, int | None]) -> int | None:

@@ -126,6 +126,13 @@ def test_nobody_calls_or_writes_for_money_while_a_hold_stands(reason: str):
     assert done(story.when(on("23 Feb 12:00"))) == ["call 21 Feb", "reminder 22 Feb", "payment-link 23 Feb"]
 
 
+def test_after_a_death_nobody_calls_until_a_person_says_that_debits_go_on():
+    story = a_loan(rules=a_house()).when(on("5 Feb 10:00"), debit_failed(code="60")).when(on("20 Feb"))
+    assert (done(story), [case.kind for case in story.all(CaseOpened)]) == ([], ["debits-stopped"])
+    story.when(on("20 Feb 11:00"), asked(c.ResumeDebits, reason="the heirs go on paying")).when(on("21 Feb 12:00"))
+    assert done(story) == ["call 21 Feb"]
+
+
 def test_a_hold_that_is_called_off_lets_the_steps_go_on():
     story = unpaid().when(on("6 Feb 11:00"), asked(c.HoldContact, "C-1", reason="calamity", until=day("28 Feb")))
     story.when(on("10 Feb 11:00"), asked(c.HoldContact, "C-2", reason="calamity", until=day("9 Feb")))
