@@ -13,23 +13,25 @@ class WrongHouse(Explained):
     """The database is not the one that this process expects."""
 
 
-async def connect_pool(dsn: str, *, name: str, size: int = 4, role: str | None = "qist_app") -> asyncpg.Pool:
-    """A small pool. `role` None keeps the login's own rights (set-up and rebuilds); the application's role can add
-    to the event log and not change it."""
+async def connect_pool(
+    dsn: str, *, name: str, size: int = 4, role: str | None = "qist_app", patience: float = 60
+) -> asyncpg.Pool:
+    """A small pool; a statement may take `patience` seconds. `role` None keeps the login's own rights (set-up and
+    rebuilds); the application's role can add to the event log and not change it."""
     settings = {"application_name": f"qist-{name}", "jit": "off"}
     if role is not None:
         settings["role"] = role
     return await asyncpg.create_pool(
-        dsn, min_size=1, max_size=size, init=decode_json, server_settings=settings, command_timeout=60
+        dsn, min_size=1, max_size=size, init=decode_json, server_settings=settings, command_timeout=patience
     )
 
 
-async def open_house(settings: Settings, *, name: str, size: int) -> asyncpg.Pool:
+async def open_house(settings: Settings, *, name: str, size: int, patience: float = 60) -> asyncpg.Pool:
     """A role's pool, once it is sure that the house is set up, and for the partitions that this process believes in.
 
     A writer that believes in another count would give loans another home, and book them twice.
     """
-    pool = await connect_pool(settings.database_dsn(), name=name, size=size)
+    pool = await connect_pool(settings.database_dsn(), name=name, size=size, patience=patience)
     try:
         chosen = await pool.fetchval("SELECT partitions FROM house")
     except asyncpg.UndefinedTableError:

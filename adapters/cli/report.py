@@ -21,6 +21,7 @@ from adapters.settings import Settings
 
 Flag = Annotated[bool, Parameter(negative="")]
 WIDE = 240
+PATIENCE_SECONDS = 3_600.0
 
 app = App(
     name="report",
@@ -139,7 +140,7 @@ async def _running(settings: Settings, name: str, on: date | None, since: date |
     from domain.calendar import ist_day
     from domain.decisions.standing import last_day_end
 
-    pool = await open_house(settings, name="report", size=1)
+    pool = await open_house(settings, name="report", size=1, patience=PATIENCE_SECONDS)
     try:
         now = await business_now(settings, pool)
         secret = settings.vault_key.get_secret_value() if settings.vault_key else None

@@ -24,6 +24,7 @@ from adapters.http import (
     preview,
     problems,
     reconciliation,
+    reports,
     set_aside,
     webhooks,
     work_pages,
@@ -60,8 +61,8 @@ def create_app() -> FastAPI:
         redoc_url=None,
     )
     for routes in (
-        loans, documents, commands, preview, portfolio, cases, failure_codes, set_aside, reconciliation, webhooks,
-        health,
+        loans, documents, commands, preview, portfolio, cases, failure_codes, set_aside, reconciliation, reports,
+        webhooks, health,
     ):  # fmt: skip
         app.include_router(routes.router, prefix=API)
     # Where orchestrators and Prometheus look by custom, too.

@@ -974,6 +974,53 @@ class Ready(Answer):
 # --- For the routes ------------------------------------------------------------------------------------------
 
 
+# --- Reports -------------------------------------------------------------------------------------------------
+
+
+class ReportColumn(Answer):
+    name: str
+    kind: Literal["text", "day", "instant", "count", "number", "paise", "percent", "flag"]
+    says: str
+
+
+class ReportAbout(Answer):
+    name: str
+    title: str
+    says: str
+    of: Literal["day", "month", "comparison", "loan"]
+    personal: bool = Field(description="It holds personal data, and is not given over HTTP.")
+    columns: list[ReportColumn]
+    reconciles: list[str] = Field(description="What is compared with the ledger.")
+
+
+class ReportList(Answer):
+    items: list[ReportAbout]
+
+
+class ReportProof(Answer):
+    says: str
+    report_paise: int
+    not_in_the_report_paise: int
+    ledger_paise: int
+    ledger_says: str
+    difference_paise: int
+
+
+class ReportAnswer(Answer):
+    report: str
+    title: str
+    on: date
+    from_: date | None = Field(None, alias="from", description="Of a period or comparison.")
+    columns: list[ReportColumn]
+    rows: list[dict[str, Any]]
+    count: int
+    totals: dict[str, int]
+    reconciliation: list[ReportProof]
+    reconciles: bool
+    flaws: list[str]
+    notes: list[str]
+
+
 def ok(
     model: type[BaseModel], *, status: int = 200, tagged: bool = False, also: dict[int, type[BaseModel]] | None = None
 ) -> dict[int | str, dict[str, Any]]:

@@ -79,6 +79,10 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "/dashboard/failures": models.Failures,
     "/dashboard/failures?by=bank&class=soft": models.Failures,
     "/dashboard/patterns": models.PatternList,
+    "/reports": models.ReportList,
+    "/reports/ageing": models.ReportAnswer,
+    "/reports/collection-efficiency?from=2026-02-01": models.ReportAnswer,
+    f"/reports/audit-trail?loan_id={LATE}": models.ReportAnswer,
     "/dead-letters": models.DeadLetterPage,
     "/dead-letters/1": models.DeadLetter,
     "/parked": models.ParkedPage,
@@ -101,6 +105,19 @@ class TestAnswers:
     async def test_hold_no_personal_data(self, house: House, path: str):
         said = (await house.http.get(API + path)).text
         assert not any(secret in said for secret in (NAME, PHONE, ACCOUNT, ACCOUNT[-4:], "asha@", "HDFC70000000"))
+
+    async def test_a_report_comes_in_every_form_and_reconciles(self, house: House):
+        path = f"{API}/reports/ageing"
+        document = await house.get(path)
+        assert document["reconciles"] is True
+        assert document["totals"]["principal_paise"] > 0
+        lines = (await house.http.get(f"{path}?format=csv")).text.splitlines()
+        assert lines[0].split(",") == [column["name"] for column in document["columns"]]
+        assert len(lines) == 1 + document["count"]
+        for form, begins in (("parquet", b"PAR1"), ("xlsx", b"PK")):
+            answer = await house.http.get(f"{path}?format={form}")
+            assert answer.content.startswith(begins)
+            assert answer.headers["content-disposition"] == f'attachment; filename="ageing.{form}"'
 
     @pytest.mark.parametrize("path", ANSWERS)
     async def test_money_is_whole_paise(self, house: House, path: str):
@@ -128,6 +145,12 @@ class TestAnswers:
             (f"/loans/{LATE}/quote?on=yesterday", 422, "parameter-invalid"),
             (f"/loans/{LATE}/quote?on=2026-01-01", 422, "effective-date-not-ahead"),
             (f"/loans/{FRESH}/quote", 409, "loan-not-disbursed"),
+            ("/reports/agein", 404, "report-unknown"),
+            ("/reports/ageing?on=2099-01-01", 422, "report-not-possible"),
+            ("/reports/ageing?on=yesterday", 422, "parameter-invalid"),
+            ("/reports/audit-trail", 422, "report-not-possible"),
+            ("/reports/audit-trail?loan_id=NOBODY", 409, "report-not-possible"),
+            ("/reports/credit-bureau", 403, "report-is-personal"),
             ("/loans?limit=0", 422, "parameter-invalid"),
             ("/loans?cursor=!!", 422, "cursor-invalid"),
             ("/loans?cursor=WzFd", 422, "cursor-invalid"),

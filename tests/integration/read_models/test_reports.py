@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 import os
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from projections.base import booked_on
 from streams.wire import Secret
 from tests.adapters.test_bureau import ASHA
 from tests.examples import EMI, a_loan_without_mandate
-from tests.integration.read_models.books import a_projector, catch_up, write_log
+from tests.integration.read_models.books import PARTITIONS, a_projector, catch_up, write_log
 from tests.lives import COLLECTING as RULES
 from tests.log_writer import interleaved
 from tests.stories import asked, day, on, payment, repaid, rupees
@@ -303,3 +305,40 @@ async def test_text_that_a_spreadsheet_would_run_is_only_text(small_house: async
     async with running(small_house, RULES, "write-offs", day("30 Jun"), today=LAST) as report:
         document = json.loads(b"".join([piece async for piece in as_json(report)]))
     assert document["from"] == "2026-06-01"
+
+
+async def qist(house: str, folder: Path, *arguments: str) -> tuple[int | None, str, str]:
+    """`qist report ...` on this house, in October 2026: exit status, stdout, stderr."""
+    settings = {"DATABASE_URL": house, "PARTITIONS": str(PARTITIONS), "DATA_DIR": str(folder), "CLOCK": "stepped"}
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "adapters.cli.main", "report", *arguments,
+        env={**os.environ, **{f"QIST_{name}": value for name, value in settings.items()}},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await started.communicate()
+    return started.returncode, out.decode(), err.decode()
+
+
+async def test_the_command_shows_a_table_writes_a_file_and_says_when_the_books_differ(
+    small_house: asyncpg.Pool, house: str, tmp_path: Path
+) -> None:
+    connection = await asyncpg.connect(house)
+    await connection.execute("INSERT INTO simulated_clock (now) VALUES ($1)", on("1 Oct"))
+    status, out, err = await qist(house, tmp_path, "npa-sma", "--on", "2026-05-31")
+    assert (status, err) == (0, "")
+    assert "1,00,000.00" in out
+    assert "It reconciles to the ledger." in out
+    file = tmp_path / "gst.csv"
+    status, out, err = await qist(
+        house, tmp_path, "gst", "--from", "2026-03-01", "--on", "2026-04-30", "--out", str(file)
+    )
+    assert (status, out) == (0, "")
+    assert len(file.read_text().splitlines()) == 3  # names, invoice, credit note
+    assert f"{file} is written" in err
+    await connection.execute("UPDATE ledger.daily SET debit_paise = debit_paise + 700 WHERE account = 1100")
+    await connection.close()
+    status, out, _ = await qist(house, tmp_path, "ageing", "--on", "2026-05-31", "--json")
+    assert status == 1
+    assert json.loads(out)["reconciles"] is False
+    status, _, err = await qist(house, tmp_path, "ageing", "--out", "ageing.pdf")
+    assert (status, err) == (2, "qist report: --out ageing.pdf: a report's file ends in .csv, .json, .parquet, .xlsx\n")
