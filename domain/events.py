@@ -136,6 +136,8 @@ class PayoutInstructed(LoanEvent):
     """Why this rail."""
     other_rails: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """The others: `rail`, `why_not`."""
+    gateway: str = ""
+    """Who is asked; empty = whoever takes what names none."""
 
 
 @stored_as("loan.payout-pending.v1")
@@ -529,6 +531,8 @@ class MandateCancelInstructed(LoanEvent):
     reason: str
     umrn: str = ""
     command_id: str = ""
+    gateway: str = ""
+    """The mandate's own, or another that serves it while that is down; empty = whoever takes those of the rail."""
 
 
 # --- Money in by other ways ----------------------------------------------------------------------------------
@@ -1128,6 +1132,8 @@ class RefundInstructed(LoanEvent):
     """The instruction for the same money that failed."""
     rail: str = ""
     """Empty: the gateway's choice."""
+    gateway: str = ""
+    """Who is asked; empty = whoever takes what names none."""
 
 
 @stored_as("loan.refund-settled.v1")

@@ -58,6 +58,7 @@ def payout_instructed(loan: LoanState, event: e.PayoutInstructed) -> None:
     tranche.tries += 1
     loan.payouts[event.instruction_id] = event.tranche
     loan.payout_rails[event.instruction_id] = event.rail
+    loan.payout_gateways[event.instruction_id] = event.gateway
 
 
 def payout_pending(loan: LoanState, event: e.PayoutPending) -> None:
@@ -689,6 +690,7 @@ def refund_instructed(loan: LoanState, event: e.RefundInstructed) -> None:
     loan.refunds[event.instruction_id] = event.amount_paise
     loan.refund_attempts[event.instruction_id] = event.attempt
     loan.payout_rails[event.instruction_id] = event.rail
+    loan.payout_gateways[event.instruction_id] = event.gateway
     loan.failed_refunds.pop(event.retry_of, None)
 
 

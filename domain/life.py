@@ -23,6 +23,7 @@ from domain.decisions import (
     settlement,
     upkeep,
 )
+from domain.decisions.carriers import addressed
 from domain.decisions.rules import Rules
 from domain.decisions.standing import stand
 from domain.ensure import ensure
@@ -86,16 +87,16 @@ def handle(loan: Loan | None, command: c.Command, now: datetime, rules: Rules) -
             catch_up(loan, now, rules)
             before = loan.version
             try:
-                perform(loan, DECIDE[type(command)](loan, command, now, rules), now)
+                perform(loan, DECIDE[type(command)](loan, command, now, rules), now, rules)
             except (Refused, Repeated):
                 ensure(loan.version == before, "a refusal leaves no events", loan=loan.id)
                 raise
             if settlement.is_met(loan):
-                perform(loan, settlement.complete(loan, now), now)
-            perform(loan, stand(loan, now, rules), now)
+                perform(loan, settlement.complete(loan, now), now, rules)
+            perform(loan, stand(loan, now, rules), now, rules)
             if loan.cancelling is not None:
-                perform(loan, cooling_off.short(loan, now, rules), now)
-            perform(loan, collecting.follow(loan, now, rules), now)
+                perform(loan, cooling_off.short(loan, now, rules), now, rules)
+            perform(loan, collecting.follow(loan, now, rules), now, rules)
     catch_up(loan, now, rules)
     loan.check()
     return loan
@@ -108,8 +109,8 @@ def book(loan: Loan | None, command: c.BookLoan, now: datetime, rules: Rules) ->
     assert isinstance(first, LoanBooked)
     booked = Loan.shell(command.loan_id)
     booked.record(first, now)
-    perform(booked, facts, now)
-    perform(booked, mandates.check(booked, rules), now)
+    perform(booked, facts, now, rules)
+    perform(booked, mandates.check(booked, rules), now, rules)
     return booked
 
 
@@ -124,14 +125,14 @@ def catch_up(loan: Loan, now: datetime, rules: Rules) -> None:
         if task is None or task.at > now:
             return
         before, at = loan.version, max(task.at, loan.known_at)
-        perform(loan, task.run(), at)
+        perform(loan, task.run(), at, rules)
         ensure(loan.version > before, "a task moves the loan on", loan=loan.id, task=task.name, at=task.at)
-        perform(loan, stand(loan, at, rules), at)
-        perform(loan, collecting.follow(loan, at, rules), at)
+        perform(loan, stand(loan, at, rules), at, rules)
+        perform(loan, collecting.follow(loan, at, rules), at, rules)
     ensure(False, "an agenda comes to an end", loan=loan.id)
 
 
-def perform(loan: Loan, facts: Iterator[LoanEvent], at: datetime) -> None:
+def perform(loan: Loan, facts: Iterator[LoanEvent], at: datetime, rules: Rules) -> None:
     """Record each fact as it is decided, so that the rest of the decision sees its effect."""
     for fact in facts:
-        loan.record(fact, at)
+        loan.record(addressed(loan, fact, at, rules), at)

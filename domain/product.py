@@ -69,6 +69,7 @@ class Product:
     mandate_expiry_days: tuple[int, ...]
     link_days: int
     gateways: Mapping[str, tuple[str, ...]]
+    payout_gateways: Mapping[str, tuple[str, ...]]
     """By rail, besides the mandate's own."""
     debit_cost_paise: Mapping[str, int]
     routing_margin_percent: Decimal

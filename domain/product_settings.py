@@ -31,6 +31,7 @@ from domain.terms import Terms, TermsError, read_term, term_defaults
 
 DUE_KINDS: Final = ("interest", "principal", "fee", "charge", "penal")
 RAILS: Final = ("enach", "nach", "upi", "card")
+PAYOUT_RAILS: Final = ("imps", "rtgs", "neft", "upi")
 
 _S = Setting
 
@@ -416,6 +417,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         per(RAILS, several(text("a gateway's name", r"[A-Za-z0-9._-]{1,64}"))),
         {},
         "Gateways by rail that can debit each other's mandates, in order, besides the mandate's own.",
+        "29",
+    ),
+    _S(
+        "routing.payout_gateways",
+        "payout_gateways",
+        per(PAYOUT_RAILS, several(text("a gateway's name", r"[A-Za-z0-9._-]{1,64}"))),
+        {},
+        "Gateways by rail that can send payouts and refunds, in order; none: the gateway that takes what names none.",
         "29",
     ),
     _S(

@@ -10,7 +10,7 @@ import orjson
 from domain.loan import Loan
 from domain.parts import Answered, Change, Due, InFlight, Levied, Opportunity, Receipt, Row, Tranche, as_day
 
-SCHEMA = 18
+SCHEMA = 19
 """Raise it whenever a field of `Loan` is added, renamed or means something else; a test compares the fields."""
 
 PLAIN = (
@@ -23,8 +23,8 @@ PLAIN = (
     "first_number", "agreed_changes", "npa_because", "erased", "held_paise", "capitalised_paise", "prepaid_paise",
     "borrower_npa", "restructured_paise", "settlement", "cancelling", "accrued_booked", "provision_paise",
     "open_cases", "grievances", "compensated", "rail_attempts", "mandate_request", "mandate_requests", "debits_stopped",
-    "links", "payout_rails", "pending_payouts", "promise", "promises", "broken_promises", "plan", "case_files",
-    "announced", "foreseen", "contact_holds", "command_ids", "unearned_paise",
+    "links", "payout_rails", "payout_gateways", "pending_payouts", "promise", "promises", "broken_promises", "plan",
+    "case_files", "announced", "foreseen", "contact_holds", "command_ids", "unearned_paise",
 )  # fmt: skip
 DAYS = (
     "disbursed_on", "accrual_from", "paused_until", "oldest_due_on", "closed_on", "sanctioned_on",

@@ -55,6 +55,7 @@ class LoanState(BaseAggregate[str]):
         loan.tranches = []
         loan.payouts = {}
         loan.payout_rails = {}
+        loan.payout_gateways = {}
         loan.pending_payouts = {}
         loan.rows = []
         loan.due_rows = 0
@@ -183,6 +184,7 @@ class LoanState(BaseAggregate[str]):
     payouts: dict[str, int]
     """Payout instruction -> index of its tranche."""
     payout_rails: dict[str, str]
+    payout_gateways: dict[str, str]
     """Payout or refund instruction -> its rail."""
     pending_payouts: dict[str, str]
     """... -> the code by which the rail asked for more time."""

@@ -84,6 +84,11 @@ def both(
     return lambda event: {name: value for body in bodies for name, value in body(event).items()}
 
 
+def its_gateway(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the lender has named any: without, the gateway that takes what names none carries it."""
+    return {"gateway": event["gateway"]} if event.get("gateway") else {}
+
+
 def notice(
     template: str,
     *names: str,
@@ -109,7 +114,10 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
         Consequence(
             PAYOUT_INSTRUCTIONS,
             "servicing.payout-instruction.v1",
-            fields("instruction_id", "amount_paise", "rail", "ifsc", "account_token", instructed_at="timestamp"),
+            both(
+                fields("instruction_id", "amount_paise", "rail", "ifsc", "account_token", instructed_at="timestamp"),
+                its_gateway,
+            ),
             token="account_token",
         ),
     ),
@@ -151,7 +159,9 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
         Consequence(
             MANDATE_INSTRUCTIONS,
             "servicing.mandate-cancellation.v1",
-            fields("instruction_id", "mandate_id", "umrn", "rail", "reason", instructed_at="timestamp"),
+            both(
+                fields("instruction_id", "mandate_id", "umrn", "rail", "reason", instructed_at="timestamp"), its_gateway
+            ),
         ),
     ),
     e.MandateRequested.TOPIC: (
@@ -307,7 +317,7 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
             "servicing.refund-instruction.v1",
             both(
                 fields("instruction_id", "amount_paise", "reason", "account_token", instructed_at="timestamp"),
-                lambda event: {"rail": event.get("rail", "")},  # older refunds have none
+                lambda event: {"rail": event.get("rail", ""), **its_gateway(event)},  # older refunds have no rail
             ),
             token="account_token",
         ),

@@ -93,7 +93,7 @@ def a_closed_loan(**asked: Any) -> Story:
 
 def a_loan_paid_out_by_us(*, at: str = "5 Jan", rules: Rules | None = None, **asked: Any) -> Story:
     """The gateway was asked for the payout, and has not answered."""
-    return Story(rules).book(on(at), a_request(payout=PAYOUT, **{"disburse": at, **asked}))
+    return Story(rules).book(on(at), a_request(**{"payout": PAYOUT, "disburse": at, **asked}))
 
 
 def by_the_calendar(**debits: Any) -> Rules:

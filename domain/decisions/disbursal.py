@@ -11,6 +11,7 @@ from typing import Any
 from domain import commands as c
 from domain import events as e
 from domain.calendar import ist_day
+from domain.decisions.carriers import has_another
 from domain.decisions.cases import a_case
 from domain.decisions.hindsight import recast
 from domain.decisions.once import once
@@ -309,6 +310,9 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
             yield from recast(loan, f"the tranche of {part.on} did not go out", part.on, now, rules)
         if not command.returned and another_rail_may_help(diagnosis) and loan.stage in ("booked", "active"):
             tried = {loan.payout_rails[known] for known, index in loan.payouts.items() if index == tranche}
+            rail = loan.payout_rails[instruction_id]
+            if diagnosis.action == "retry" and has_another(loan, tranche, rail, rules):
+                tried.discard(rail)  # the rail is well, its gateway was not
             again = list(instruct_payout(loan, tranche, now, tried))
             if again:
                 yield from again

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from domain.commands import FailPayout, SettlePayout, UpdateBorrower
+from domain.commands import FailPayout, ManageMandate, SettlePayout, UpdateBorrower
+from domain.decisions.rules import Rules
 from domain.events import (
     BorrowerChanged,
     CaseOpened,
     Disbursed,
+    MandateCancelInstructed,
     PayoutFailed,
     PayoutInstructed,
     PayoutPending,
     RefundInstructed,
 )
+from domain.policies.circuit import GatewayHealth
 from domain.policies.payouts import choose_rail
-from tests.examples import PAYOUT, a_loan_paid_out_by_us
+from tests.examples import MANDATE, PAYOUT, a_house, a_loan, a_loan_paid_out_by_us
 from tests.stories import Doing, a, asked, day, given, on, payment, payout_failed, payout_settled, rupees
 
 VPA = {**PAYOUT, "vpa": True}
@@ -121,6 +125,49 @@ def test_a_returned_payout_is_sent_again_to_the_corrected_account() -> None:
 def test_newer_facts_that_are_no_account_send_nothing() -> None:
     story = given(a_loan_paid_out_by_us()).when(on("6 Jan"), payout_failed())
     story.when(on("7 Jan"), asked(UpdateBorrower, vaulted=("phone",), facts={})).then(a(BorrowerChanged))
+
+
+# --- By which gateway ----------------------------------------------------------------------------------------
+
+TWO = {"payout_gateways": {rail: ["one", "two"] for rail in ("imps", "upi")}, "gateways": {"enach": ["one", "two"]}}
+
+
+def a_house_with_two(*down: str, rail: str = "imps") -> Rules:
+    told = {"state": "open", "try_at": on("9 Jan").isoformat(), "reason": "18 of 20 answers were technical failures"}
+    health = GatewayHealth.well()
+    for gateway in down:
+        health = health.with_news(gateway, rail, told)
+    return replace(a_house(routing=TWO), health=health)
+
+
+@pytest.mark.parametrize(("down", "gateway"), [((), "one"), (("one",), "two"), (("one", "two"), "one")])
+def test_a_payout_names_the_first_gateway_of_its_rail_that_works(down: tuple[str, ...], gateway: str) -> None:
+    story = a_loan_paid_out_by_us(rules=a_house_with_two(*down))
+    assert [event.gateway for event in story.all(PayoutInstructed)] == [gateway]
+    assert a_loan_paid_out_by_us().all(PayoutInstructed)[0].gateway == ""  # whoever takes what names none
+
+
+def test_a_failure_that_a_retry_may_mend_takes_the_next_gateway_of_the_rail_before_another_rail() -> None:
+    story = a_loan_paid_out_by_us(rules=a_house_with_two(), payout={**VPA, "rail": "upi"})
+    story.when(on("5 Jan 11:00"), failed("U08")).when(on("5 Jan 12:00"), failed("U08", number=2))
+    ways = [(event.rail, event.gateway) for event in story.all(PayoutInstructed)]
+    assert ways == [("upi", "one"), ("upi", "two"), ("imps", "one")]
+
+
+def test_a_failure_of_the_rail_takes_another_rail_at_once() -> None:
+    story = a_loan_paid_out_by_us(rules=a_house_with_two()).when(on("5 Jan 11:00"), failed("M3"))
+    assert [event.rail for event in story.all(PayoutInstructed)] == ["imps", "neft"]
+
+
+@pytest.mark.parametrize(("own", "down", "gateway"), [("one", (), "one"), ("one", ("one",), "two"), ("", ("one",), "")])
+def test_a_cancellation_names_the_mandates_own_gateway_or_one_that_serves_it(
+    own: str, down: tuple[str, ...], gateway: str
+) -> None:
+    rules = a_house_with_two(*down, rail="enach")
+    story = a_loan(mandate={**MANDATE, "gateway": own}, rules=rules).when(
+        on("6 Jan"), asked(ManageMandate, "C-1", mandate_id="M-1", what="cancel", reason="asked for")
+    )
+    assert [event.gateway for event in story.all(MandateCancelInstructed)] == [gateway]
 
 
 # --- Pending -------------------------------------------------------------------------------------------------

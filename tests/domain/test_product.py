@@ -83,6 +83,7 @@ OTHER: dict[str, tuple[Any, str, Any]] = {
     "mandates.ready_days": (3, "mandate_ready_days", 3),
     "mandates.expiry_notice_days": ([45], "mandate_expiry_days", (45,)),
     "mandates.payment_link_days": (0, "link_days", 0),
+    "routing.payout_gateways": ({"imps": ["one", "two"]}, "payout_gateways", {"imps": ("one", "two")}),
     "routing.gateways": ({"upi": ["one", "two"]}, "gateways", {"upi": ("one", "two")}),
     "routing.cost_paise": (
         {"upi": 0},
