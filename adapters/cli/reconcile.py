@@ -18,6 +18,7 @@ from adapters.settings import Settings
 
 Flag = Annotated[bool, Parameter(negative="")]
 State = Literal["missing", "extra", "amount_differs", "date_differs", "awaited", "resolved", "matched"]
+Difference = Literal["missing", "extra", "amount_differs", "date_differs"]
 WIDE = 200
 
 
@@ -146,21 +147,27 @@ def show_item(subject: str, /, *, json: Flag = False) -> int:
 
 
 def resolve(
-    subject: str,
-    /,
-    *,
+    *subjects: str,
     as_: Annotated[Literal["accept", "book", "reverse", "same", "apart"], Parameter(name="--as")],
     note: str,
     loan: str = "",
     other: Annotated[str, Parameter(name="--with")] = "",
     by: str | None = None,
+    state: Difference | None = None,
+    source: str | None = None,
+    of_loan: str | None = None,
+    older: int = 0,
+    yes: Flag = False,
     json: Flag = False,
 ) -> int:
-    """Resolve a difference. Who, when, why and on which figures is kept for good.
+    """Resolve differences: these, or all that a filter finds. Who, when, why and on which figures is kept for good.
+
+    With a filter (--state, --source, --of-loan, --older) and no subjects it shows what it would resolve and does
+    nothing, unless --yes is said. Exit status 1 when one of them could not be resolved; the others are.
 
     Parameters
     ----------
-    subject
+    subjects
         As in the list.
     as_
         accept: it stays, for the reason in the note. book: what came is booked on a loan. reverse: what the loan says
@@ -174,18 +181,67 @@ def resolve(
         Of same: the subject of the movement or settlement.
     by
         Who decides; default the login's name.
+    state
+        All that are open and missing, extra, amount_differs or date_differs.
+    source
+        All of this source.
+    of_loan
+        All of this loan.
+    older
+        All that are so many days old, or older.
+    yes
+        Resolve what the filter finds.
     json
-        Print one JSON document.
+        Print one JSON document: of one subject what was decided, else a list, with `problem` where it could not be.
     """
+    filtered = bool(state or source or of_loan or older)
+    if filtered == bool(subjects):
+        print("qist reconcile: name subjects, or a filter (--state, --source, --of-loan, --older)", file=sys.stderr)
+        return WRONG_USAGE
+    if as_ in ("same", "apart") and (filtered or len(subjects) > 1):
+        print(f"qist reconcile: --as {as_} is about one subject", file=sys.stderr)
+        return WRONG_USAGE
 
     async def work(settings: Settings) -> int:
         async with _office(settings) as office:
-            done = await office.resolve(subject, as_, note=note, by=by or getpass.getuser(), loan_id=loan, other=other)
-        sent = f"; {done['other']} is told" if as_ in ("book", "reverse") else ""
-        print(jsonlib.dumps(done, indent=2) if json else f"{subject}: resolved as {as_}{sent}")
-        return 0
+            chosen = list(subjects)
+            if filtered:
+                found = await office.all_items(state=state, source=source, loan_id=of_loan, older=older)
+                chosen = [item["subject"] for item in found if as_ in item["ways"]]
+                if not yes:
+                    _preview(found, as_, json=json)
+                    return 0
+            decided = {"note": note, "by": by or getpass.getuser(), "loan_id": loan, "other": other}
+            if len(chosen) == 1 and not filtered:
+                done = [await office.resolve(chosen[0], as_, **decided)]
+            else:
+                done = await office.resolve_all(chosen, as_, **decided)
+        if json:
+            print(jsonlib.dumps(done if filtered or len(done) > 1 else done[0], indent=2))
+        for one in done:
+            sent = f"; {one['other']} is told" if as_ in ("book", "reverse") and one.get("other") else ""
+            if "problem" in one:
+                print(f"{one['subject']}: {one['problem']}", file=sys.stderr)
+            elif not json:
+                print(f"{one['subject']}: resolved as {as_}{sent}")
+        if not done and not json:
+            print("Nothing fits.")
+        return ANSWER_IS_NO if any("problem" in one for one in done) else 0
 
     return run(_told(work(settings_with_services())))
+
+
+def _preview(found: Sequence[Mapping[str, Any]], way: str, *, json: bool) -> None:
+    """What a filter finds, and which of it can be resolved so."""
+    if json:
+        print(jsonlib.dumps(found, indent=2))
+        return
+    _table(found, ("subject", "state", "source", "difference_paise", "age_days", "ways"), "Nothing fits.")
+    able = [item for item in found if way in item["ways"]]
+    if found:
+        paise = sum(item["difference_paise"] for item in able)
+        print(f"\n{len(able)} of {len(found)} can be resolved as {way}, {_amount(paise)} in all.")
+        print("Nothing was done: say --yes.")
 
 
 def totals(*, json: Flag = False) -> int:

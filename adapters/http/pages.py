@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import date, datetime
 from typing import Any
+from urllib.parse import parse_qs
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.exceptions import HTTPException
 
 from adapters import casework, failure_codes, recoveries
+from adapters.http import models
 from adapters.http.answers import decode, encode, plain
 from adapters.http.assets import assets
+from adapters.http.commands import LARGEST_BODY
 from adapters.http.desk import AtDesk, Desk
 from adapters.http.loans import find_loans, listed
 from adapters.http.portfolio import PING_SECONDS, SSE_HEADERS, STAGES, dashboard
+from adapters.http.problems import Problem
 from adapters.http.reconciliation import after_of, office_of
 from adapters.http.rendering import TEMPLATES, html
-from adapters.reconciliation.office import STATES, STEPS
+from adapters.reconciliation.office import STATES, STEPS, Conflict, Unknown
 from domain.calendar import IST
 from domain.decisions.standing import last_day_end
 from domain.failures import family
@@ -88,6 +94,13 @@ async def reconciliation(
     after: str | None = None,
 ) -> Response:
     """What differs, with its age and what can be done; and the way from the ledger to the bank."""
+    return await differences(request, desk, state, q, after)
+
+
+async def differences(
+    request: Request, desk: AtDesk, state: str, q: str, after: str | None, *, no: str = ""
+) -> Response:
+    """The page; `no`: why a decision was not taken."""
     since = after_of(after)
     office = await office_of(desk)
     found = await office.items(
@@ -99,7 +112,8 @@ async def reconciliation(
     if len(found) > LOANS_ON_A_PAGE and shown:
         more = str(request.url.include_query_params(after=encode([shown[-1]["since"], shown[-1]["subject"]])))
     return html(
-        "reconciliation.html", here="/reconciliation", items=shown, more=more, state=state, q=q, states=STATES,
+        "reconciliation.html", status=409 if no else 200, no=no, here="/reconciliation", items=shown,
+        more=more, state=state, q=q, states=STATES,
         totals=totals, steps=STEPS,
     )  # fmt: skip
 
@@ -114,6 +128,25 @@ async def recovery(desk: AtDesk, since: str = "", until: str = "") -> Response:
     return html(
         "recovery.html", here="/recovery", data={"since": first, "until": last, **data, **links, "retries": retries}
     )
+
+
+@router.post("/reconciliation")
+async def decide(request: Request, desk: AtDesk, state: str = "", q: str = "", after: str | None = None) -> Response:
+    """A decision from the page's form; then the page again. A form of a foreign page is refused before it gets here."""
+    content = await request.body()
+    if len(content) > LARGEST_BODY:
+        raise Problem(413, "body-too-large", f"A form has at most {LARGEST_BODY} bytes.")
+    said = {name: values[-1].strip() for name, values in parse_qs(content.decode("utf-8", "replace")).items()}
+    subject = said.pop("subject", "")
+    try:
+        asked = models.Resolution.model_validate(said)
+        office = await office_of(desk)
+        await office.resolve(subject, asked.way, note=asked.note, by=asked.by, loan_id=asked.loan_id, other=asked.other)
+    except ValidationError:
+        return await differences(request, desk, state, q, after, no="A decision needs a way, a note and your name.")
+    except (Conflict, Unknown) as no:
+        return await differences(request, desk, state, q, after, no=f"{no}.")
+    return RedirectResponse(request.url, status_code=303)
 
 
 @router.get("/collections")

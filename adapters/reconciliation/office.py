@@ -329,6 +329,25 @@ class Office:
             await compare(connection, touched, self.patience)
         return {"subject": subject, "way": way, "other": other or None, "resolved_by": by}
 
+    async def all_items(self, *, older: int = 0, **asked: Any) -> list[dict[str, Any]]:
+        """Every open difference that fits, at least `older` days old."""
+        found: list[dict[str, Any]] = []
+        after: Sequence[Any] | None = None
+        while page := await self.items(after=after, limit=CHUNK, **asked):
+            found += [item for item in page if item["age_days"] >= older]
+            after = (page[-1]["since"], page[-1]["subject"])
+        return found
+
+    async def resolve_all(self, subjects: Sequence[str], way: str, **decided: Any) -> list[dict[str, Any]]:
+        """The same decision on several, each by itself: what cannot be done says why and holds up no other."""
+        done: list[dict[str, Any]] = []
+        for subject in subjects:
+            try:
+                done.append(await self.resolve(subject, way, **decided))
+            except (Conflict, Unknown) as no:
+                done.append({"subject": subject, "way": way, "problem": str(no)})
+        return done
+
     async def note_down(
         self, connection: Connection, row: Mapping[str, Any], way: str, note: str, by: str, other: str
     ) -> None:

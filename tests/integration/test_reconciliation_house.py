@@ -137,6 +137,22 @@ async def test_a_decision_is_kept_with_who_and_why(house: House) -> None:
     assert (again.status_code, again.json()["type"]) == (409, "urn:qist:problem:resolved-already")
 
 
+async def test_the_page_takes_decisions_from_its_own_form_only(house: House) -> None:
+    subject = f"payout:{LOAN}:payout:1:1"
+    form = {"subject": subject, "way": "accept", "note": "paid by cheque", "by": "asha@finance"}
+    foreign = await house.http.post("/reconciliation", data=form, headers={"Sec-Fetch-Site": "cross-site"})
+    assert foreign.status_code == 403
+    for wrong, said in ({"note": ""}, "needs a way, a note"), ({"way": "book"}, "can be resolved as"), (
+        {"subject": "debit:nobody"}, "nothing is compared"
+    ):  # fmt: skip
+        no = await house.http.post("/reconciliation", data={**form, **wrong})
+        assert (no.status_code, said in no.text) == (409, True)
+    done = await house.http.post("/reconciliation?state=missing", data=form)
+    assert (done.status_code, done.headers["location"].endswith("/reconciliation?state=missing")) == (303, True)
+    item = await house.get(f"{API}/items/{quote(subject)}")
+    assert (item["state"], item["resolutions"][-1]["resolved_by"]) == ("resolved", "asha@finance")
+
+
 async def test_the_same_from_the_command_line(house: House, tmp_path: Path) -> None:
     mapping = tmp_path / "bank.toml"
     mapping.write_text(
@@ -155,6 +171,30 @@ async def test_the_same_from_the_command_line(house: House, tmp_path: Path) -> N
     decision = ("resolve", "line:hdfc:T2", "--as", "book", "--loan", LOAN, "--note", "Asha said so", "--by", "ravi")
     assert (await qist(house, *decision, "--json"))["other"] == LOAN
     await house.until(f"{API}/items?state=matched", lambda page: f"payment:{LOAN}:UTR9" in str(page))
+    more = tmp_path / "more.csv"
+    more.write_text("Txn,Amount,Date,UTR\nT3,10,2026-02-12,UTR3\nT4,20,2026-02-12,UTR4\n")
+    await qist(house, "import", str(more), "--source", "hdfc", "--format", "csv", "--by", "ravi", "--json")
+    several = (
+        "resolve",
+        "--state",
+        "extra",
+        "--source",
+        "hdfc",
+        "--as",
+        "accept",
+        "--note",
+        "interest",
+        "--by",
+        "ravi",
+    )
+    assert "2 of 2 can be resolved as accept, 30.00 in all" in await said(house, *several)
+    assert {one["subject"] for one in await qist(house, "list", "--json")} >= {"line:hdfc:T3", "line:hdfc:T4"}
+    done = await qist(house, *several, "--yes", "--json")
+    assert [one["subject"] for one in done] == ["line:hdfc:T3", "line:hdfc:T4"]
+    again = ("resolve", "line:hdfc:T3", "line:hdfc:T9", "--as", "accept", "--note", "x")
+    assert "resolved already" in (told := await said(house, *again, status=1))
+    assert "nothing is compared under 'line:hdfc:T9'" in told
+    assert "name subjects, or a filter" in await said(house, "resolve", "--as", "accept", "--note", "x", status=2)
     totals = await qist(house, "totals", "--json")
     assert (totals["reconciles"], totals["not_compared_paise"]) == (True, 0)
     assert "line:hdfc:T2" not in await said(house, "list")
