@@ -10,7 +10,7 @@ import orjson
 from domain.loan import Loan
 from domain.parts import Answered, Change, Due, InFlight, Levied, Opportunity, Receipt, Row, Tranche, as_day
 
-SCHEMA = 18
+SCHEMA = 19
 """Raise it whenever a field of `Loan` is added, renamed or means something else; a test compares the fields."""
 
 PLAIN = (
