@@ -276,9 +276,12 @@ async def test_a_payment_link_that_is_no_longer_needed_is_cancelled(database: st
                 if opened.status_code == 303:
                     break
                 await asyncio.sleep(0.02)
+            # A notice without a link of its own names the instalment or the loan.
+            by_less = [(await office.answer_of(f"/pay/{known}")).headers["location"] for known in ("LN-1:1", "LN-1")]
             office.topics.instruct("servicing.payment-link-withdrawal.v1", **said, reason="paid otherwise")
             await office.at_rest()
         assert opened.headers["location"] == "https://rzl.example/1"
+        assert by_less == ["https://rzl.example/1"] * 2
         assert (await office.answer_of("/pay/LN-1:1:1")).status_code == 410
         assert (await office.answer_of("/pay/LN-1:9:1")).status_code == 404
         assert (await office.answer_of("/pay/LN-1%00:1:1")).status_code == 404
