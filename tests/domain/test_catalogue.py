@@ -35,7 +35,7 @@ FORBIDDEN = {
     "open": "let an adapter read it, and pass the text",
 }
 """What the domain may not call, and what to do instead."""
-LIKELIHOODS = {f"policies/{name}.py" for name in ("insight", "likelihood", "timing", "weighing")}
+LIKELIHOODS = {f"policies/{name}.py" for name in ("insight", "likelihood", "patterns", "timing", "weighing")}
 """Modules that deal in probabilities, which binary fractions hold well enough: no amount of theirs is ever posted."""
 
 
