@@ -187,8 +187,16 @@ def charge_waived(event: e.ChargeWaived, loan: Loan) -> Entries:
 
 
 def restructured(event: e.Restructured, loan: Loan) -> Entries:
-    """Dr principal; Cr interest receivable with the overdue interest that joined the principal."""
-    return {PRINCIPAL: event.capitalised_paise, INTEREST_RECEIVABLE: -event.capitalised_paise}
+    """Dr principal; Cr interest receivable with the overdue interest that joined the principal. Of a loan that is
+    NPA from now on, that interest was not received: Dr interest income, Cr interest suspense."""
+    joined = event.capitalised_paise
+    unreceived = joined if event.downgraded and loan.classification != "NPA" else 0
+    return {
+        PRINCIPAL: joined,
+        INTEREST_RECEIVABLE: -joined,
+        INTEREST_INCOME: unreceived,
+        INTEREST_SUSPENSE: -unreceived,
+    }
 
 
 def given_up(event: e.WrittenOff | e.Settled, loan: Loan, loss: int) -> Entries:

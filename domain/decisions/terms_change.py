@@ -165,6 +165,9 @@ def reamortise(
     try:
         terms = Terms.parse(replace(old, **changed).to_dict())  # changed terms may contradict each other
         schedule = build_schedule(terms, carried=accrued)
+        if (below := schedule.rows[0].interest_paise) < 0:  # more was kept back than the row's days earn now
+            accrued -= below
+            schedule = build_schedule(terms, carried=accrued)
     except TermsError as error:
         raise Refused(Refusal.terms_invalid, error.field, because=error.message) from error
     fees = {row.number: row.fee for row in replaced}

@@ -85,6 +85,16 @@ def test_interest_that_was_paid_ahead_goes_back_with_an_early_closure() -> None:
     assert story.all(Closed)[0].interest_returned_paise == rupees("723.80")
 
 
+def test_no_row_asks_for_less_than_nothing() -> None:
+    """Ten days were kept back of a payout that came nine days late; then principal is paid ahead in the first week."""
+    terms = {"broken_period": "deduct", "day_count": "ACT/365", "frequency": "weekly"}
+    story = a_loan_without_mandate(at="20 Jan", first_due="6 Feb", months=6, terms=terms, payout=PAYOUT)
+    story.when(on("29 Jan 18:00"), payout_settled("29 Jan"))
+    story.when(on("30 Jan"), payment("50,000", intent="part-prepayment", choice="reduce_emi"))
+    assert all(row.interest >= 0 for row in story.the_loan.rows)
+    assert sum(row.principal for row in story.the_loan.rows) == rupees("50,000")
+
+
 # --- A row of its own ----------------------------------------------------------------------------------------
 
 

@@ -139,6 +139,24 @@ def test_only_the_step_into_npa_moves_income_to_suspense() -> None:
     assert post(changed, loan) == {}
 
 
+@pytest.mark.parametrize(
+    ("downgraded", "classification", "moved"), [(True, "SMA-1", 300), (False, "SMA-1", 0), (True, "NPA", 0)]
+)
+def test_arrears_that_join_the_principal_of_a_loan_that_becomes_npa_are_no_income(
+    downgraded: bool, classification: str, moved: int
+) -> None:
+    """Of a loan that is NPA already they are in suspense and stay; of one that keeps its class they are income."""
+    loan = an_example_loan()
+    loan.classification = classification
+    restructured = e.Restructured(
+        effective_on="2026-03-10", changes={}, principal_paise=10_300, capitalised_paise=300, reason="ill",
+        downgraded=downgraded,
+    )  # fmt: skip
+    entries = post(restructured, loan)
+    assert (entries[PRINCIPAL], entries[INTEREST_RECEIVABLE]) == (300, -300)
+    assert (entries.get(INTEREST_INCOME, 0), entries.get(INTEREST_SUSPENSE, 0)) == (moved, -moved)
+
+
 SEEDS = st.integers(0, 10**9)
 LIVES = settings(max_examples=150, deadline=None)
 MORE_LIVES = settings(max_examples=3000, deadline=None)
