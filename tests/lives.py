@@ -72,13 +72,17 @@ def a_life(
     eventful: float = 0.25,
     products: tuple[str, ...] = SHIPPED,
     rules: Rules = RULES,
+    doings: Doings | None = None,
+    terms: dict[str, Any] | None = None,
 ) -> list[LoanEvent]:
-    """The events of one loan from its booking on, under one of these products and these rules."""
+    """The events of one loan from its booking on, under one of these products and these rules; where people do other
+    things than usual (`doings`), or the loan has terms of its own."""
     random = Random(seed)
     loan_id = loan_id or f"LN-{seed}"
     booked = datetime(2026, 1, random.randint(1, 20), 10, tzinfo=IST)
     events: list[LoanEvent] = []
-    loan = handle(None, a_booking(random, loan_id, booked, random.choice(products)), booked, rules)
+    booking = a_booking(random, loan_id, booked, random.choice(products))
+    loan = handle(None, replace(booking, terms={**booking.terms, **(terms or {})}), booked, rules)
     events += loan.take_events()
     now = booked
     for step in range(steps):
@@ -89,7 +93,9 @@ def a_life(
             command: c.Command = answer
         elif random.random() < eventful or task is None:
             now += timedelta(hours=random.randint(1, 72))
-            command = something(random, loan, now, f"c{step}", COLLECTORS if rules is COLLECTING else DOINGS)
+            command = something(
+                random, loan, now, f"c{step}", doings or (COLLECTORS if rules is COLLECTING else DOINGS)
+            )
         else:
             now = max(now, task.at)
             command = c.WakeUp(now=now)
@@ -348,6 +354,21 @@ DOINGS: Doings = (
 """What people do, and how often; much of it is refused, as in life."""
 COLLECTORS = ((12, promises), (4, assigns_a_case), *DOINGS)
 """The same, where arrears are collected."""
+
+CHANGING: Doings = (
+    (10, prepays),
+    (8, relieves),
+    (8, takes_back),
+    (8, pays),
+    (6, restructures),
+    (6, resets),
+    (3, waives),
+    (2, levies),
+    (1, closes),
+    (1, cancels),
+    (1, writes_off),
+)
+"""Changes of the schedule and money from earlier days, close together: where hindsight has most to do."""
 
 
 def something(random: Random, loan: Loan, now: datetime, name: str, doings: Doings) -> c.Command:

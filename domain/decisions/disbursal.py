@@ -171,6 +171,8 @@ def settle_payout(loan: Loan, command: c.SettlePayout, now: datetime, rules: Rul
     )
     if tranche == 0 and command.value_on != planned_on:
         yield rescheduled(loan, command.value_on)
+    elif tranche and loan.stage != "active":
+        yield a_case(loan, kind="payout-after-the-end", reason=f"a tranche arrived after the loan was {loan.stage}")
     elif tranche:
         reason = f"a tranche that was planned for {planned_on} went out on {command.value_on}"
         yield from recast(loan, reason, min(planned_on, command.value_on), now, rules)
@@ -294,8 +296,9 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
         settled = outcome is not None and outcome.startswith("succeeded")
         if settled != command.returned:
             raise Refused(Refusal.outcome_contradicts_the_settled_one, "/instruction_id", settled=outcome or "nothing")
-        if command.returned and (loan.due_rows or loan.receipts):
-            raise Refused(Refusal.reversal_needs_a_person, "/instruction_id", instalments_due=loan.due_rows)
+        if command.returned and (loan.due_rows or loan.receipts or loan.stage != "active"):
+            facts = {"instalments_due": loan.due_rows, "state": loan.stage}
+            raise Refused(Refusal.reversal_needs_a_person, "/instruction_id", **facts)
         tranche = loan.payouts[instruction_id]
         yield e.PayoutFailed(
             instruction_id=instruction_id,
@@ -305,7 +308,7 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
             code=command.code,
             reason=command.reason,
         )
-        if tranche:
+        if tranche and loan.stage == "active":
             part = loan.tranches[tranche]
             yield from recast(loan, f"the tranche of {part.on} did not go out", part.on, now, rules)
         if not command.returned and another_rail_may_help(diagnosis) and loan.stage in ("booked", "active"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain.commands import FailPayout, ManageMandate, SettlePayout, UpdateBorrower
+from domain.commands import FailPayout, ManageMandate, SettlePayout, UpdateBorrower, WriteOff
 from domain.decisions.rules import Rules
 from domain.events import (
     BorrowerChanged,
@@ -21,6 +21,7 @@ from domain.events import (
 )
 from domain.policies.circuit import GatewayHealth
 from domain.policies.payouts import choose_rail
+from domain.refusals import Refusal
 from tests.examples import MANDATE, PAYOUT, a_house, a_loan, a_loan_paid_out_by_us
 from tests.stories import Doing, a, asked, day, given, on, payment, payout_failed, payout_settled, rupees
 
@@ -212,3 +213,24 @@ def test_a_refund_that_is_pending_stays_out() -> None:
     settled = SettlePayout(instruction_id="LN-1:refund:1", amount_paise=None, value_on=day("7 Feb"), reference="U")
     story.when(on("7 Feb"), lambda loan, now: settled)
     assert story.the_loan.refunds_paise() == 0
+
+
+def test_a_payout_that_comes_back_after_a_write_off_needs_a_person() -> None:
+    """The principal is given up already: it cannot be taken back once more."""
+    story = given(a_loan_paid_out_by_us()).when(on("6 Jan"), payout_settled())
+    story.when(on("8 Jan"), asked(WriteOff, reason="a fraud"))
+    story.when(on("9 Jan"), payout_failed(returned=True, instruction="LN-1:payout:1:1", code="R02")).refused(
+        Refusal.reversal_needs_a_person, state="written_off"
+    )
+    assert story.the_loan.principal_paise == 0
+
+
+def test_a_tranche_that_arrives_after_a_write_off_is_booked_and_a_person_looks() -> None:
+    """The money is out: it is principal again. Nothing is folded anew, for what was given up stays given up."""
+    terms = {"tranches": [{"on": "2026-01-15", "amount_paise": rupees("50,000")}]}
+    story = given(a_loan_paid_out_by_us(product="home-loan", terms=terms)).when(on("6 Jan"), payout_settled())
+    story.when(on("15 Jan")).when(on("16 Jan"), asked(WriteOff, reason="a fraud"))
+    story.when(on("17 Jan"), payout_settled(instruction="LN-1:payout:2:1")).then(
+        a(Disbursed, tranche=1, amount_paise="50,000"), a(CaseOpened, kind="payout-after-the-end")
+    )
+    assert story.the_loan.principal_paise == rupees("50,000")

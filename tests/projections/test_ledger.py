@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -37,7 +38,7 @@ from projections.ledger import (
     post,
 )
 from projections.ledger_page import EXAMPLES, an_example_loan
-from tests.lives import PRODUCTS, a_life, the_loan
+from tests.lives import CHANGING, PRODUCTS, a_life, the_loan
 from tests.states import fields, folded
 
 
@@ -162,9 +163,9 @@ LIVES = settings(max_examples=150, deadline=None)
 MORE_LIVES = settings(max_examples=3000, deadline=None)
 
 
-def the_books_agree_with_the_loan(seed: int) -> None:
+def the_books_agree_with_the_loan(seed: int, **life_of: Any) -> None:
     """Every posting balances (or `post` stops), and the ledger is the loan by other means."""
-    life = a_life(seed, products=PRODUCTS)
+    life = a_life(seed, products=PRODUCTS, **life_of)
     balances, loan = totals(life), the_loan(life)
     assert {account: balances[account] for account in balances_by_state(loan)} == balances_by_state(loan)
     assert sum(balances.values()) == 0
@@ -206,6 +207,13 @@ def the_result_is_what_was_charged(life: list[LoanEvent], loan: Loan, balances: 
 @given(SEEDS)
 def test_in_any_life_the_books_agree_with_the_loan(seed: int) -> None:
     the_books_agree_with_the_loan(seed)
+
+
+@settings(max_examples=15, deadline=None)
+@given(SEEDS, st.sampled_from(["add_to_first", "deduct", "separate"]), st.sampled_from(["reducing", "equal_principal"]))
+def test_in_lives_full_of_changes_the_books_agree_with_the_loan(seed: int, broken: str, method: str) -> None:
+    terms = {"broken_period": broken, "interest_method": method}
+    the_books_agree_with_the_loan(seed, doings=CHANGING, eventful=0.6, terms=terms)
 
 
 @pytest.mark.slow
