@@ -23,9 +23,10 @@ MOST_MONTHS = 600
 
 def demo(
     *,
-    loans: int = 2000,
-    months: int = 12,
+    loans: int | None = None,
+    months: int | None = None,
     seed: int = 7,
+    gateways: Annotated[bool, Parameter(negative="")] = False,
     for_: Annotated[str | None, Parameter(name="--for")] = None,
     data: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -37,11 +38,15 @@ def demo(
     Parameters
     ----------
     loans
-        How many loans are paid out in the first month.
+        How many loans are paid out in the first month: 2000 unless said otherwise, 60 with --gateways.
     months
-        How many months to live.
+        How many months to live: 12 unless said otherwise, 3 with --gateways.
     seed
         The same seed gives the same borrowers, and the same money.
+    gateways
+        Debits, payouts, links and mandates go through the real adapters to three gateways that lose, repeat and
+        contradict (docs/gateways.md), and their settlement reports are reconciled at the end. Each call takes real
+        time, so the world is smaller.
     for_
         End after so much real time, such as `60s` or `5m`, even if the months are not over.
     data
@@ -49,6 +54,8 @@ def demo(
     json
         Print the summary as one JSON document.
     """
+    loans = loans if loans is not None else (60 if gateways else 2000)
+    months = months if months is not None else (3 if gateways else 12)
     if loans < 1 or not 1 <= months <= MOST_MONTHS:
         print(f"--loans is at least 1, and --months from 1 to {MOST_MONTHS}", file=sys.stderr)
         return 2
@@ -57,10 +64,10 @@ def demo(
         print(f"--for {for_}: say it as 60s or 5m", file=sys.stderr)
         return 2
     if data is not None:
-        return run(live(settings_for(data), loans, months, seed, seconds, json))
+        return run(live(settings_for(data), loans, months, seed, seconds, json, gateways))
     with tempfile.TemporaryDirectory(prefix="qist-demo-") as folder:
         Path(folder).chmod(0o711)  # PostgreSQL runs under an account of its own when we are root
-        return run(live(settings_for(Path(folder)), loans, months, seed, seconds, json))
+        return run(live(settings_for(Path(folder)), loans, months, seed, seconds, json, gateways))
 
 
 def settings_for(data: Path) -> Settings:
@@ -72,29 +79,45 @@ def seconds_of(text: str | None) -> float | None:
     return int(found[1]) * (60 if found[2] == "m" else 1) if found else None
 
 
-async def live(settings: Settings, loans: int, months: int, seed: int, seconds: float | None, as_json: bool) -> int:
+async def live(
+    settings: Settings, loans: int, months: int, seed: int, seconds: float | None, as_json: bool, real_gateways: bool
+) -> int:
+    from contextlib import AsyncExitStack
+
     import asyncpg
 
+    from adapters.simulator import at_gateways
     from adapters.simulator.driver import Driver, projections_caught_up
     from adapters.simulator.population import add_months, outages, population
     from adapters.simulator.summary import summarise
     from adapters.simulator.world import World
-    from adapters.system import ROLES, system
+    from adapters.system import GATEWAY, ROLES, system
     from domain.calendar import day_start
 
     if settings.database_url is not None:
         await ensure_no_loans(settings.database_dsn(), "qist demo")
     start, until = day_start(START), day_start(add_months(START, months))
-    world = World(seed, population(seed, loans, START, months), outages(seed, START, months), until)
-    world.add_garbage(start + timedelta(days=40), GARBAGE)
-    # Its world is its gateway: a real one would answer the same debits a second time.
-    async with system(settings, roles=ROLES) as qist:
+    people = seed, population(seed, loans, START, months), outages(seed, START, months), until
+    async with AsyncExitStack() as stack:
+        gateways, roles = None, ROLES  # the world is the gateway: a real one would answer the same debits a second time
+        if real_gateways:
+            world = at_gateways.WorldAtGateways(*people)
+            opening = at_gateways.open_gateways(seed, world, settings.data_dir.resolve())
+            gateways, file = await stack.enter_async_context(opening)
+            settings = settings.model_copy(update={"gateways_file": file, **at_gateways.SETTINGS})
+            roles = (*ROLES, GATEWAY)
+        else:
+            world = World(*people)
+        world.add_garbage(start + timedelta(days=40), GARBAGE)
+        qist = await stack.enter_async_context(system(settings, roles=roles))
         for note in qist.notes:
             print(f"note: {note}", file=sys.stderr)
         if settings.database_url is None:
             await ensure_no_loans(qist.settings.database_dsn(), "qist demo")
         print(f"Watch it live: {qist.http_url}/", file=sys.stderr)
-        driver = Driver(qist.settings, world, start, until)
+        if gateways is not None:
+            at_gateways.announce_to(gateways, qist.http_url)
+        driver = Driver(qist.settings, world, start, until, gateways)
         started = time.monotonic()
         with Progress(loans, start, until) as progress:
             ended_early = await driver.run(
@@ -105,11 +128,17 @@ async def live(settings: Settings, loans: int, months: int, seed: int, seconds: 
         database = await asyncpg.connect(qist.settings.database_dsn())
         try:
             await projections_caught_up(database)
+            found: dict[str, Any] = {}
+            if gateways is not None:
+                gateways.settle_books()
+                found = {"gateways": gateways.summary(), **await at_gateways.reconciled(gateways, qist.http_url)}
             summary = await summarise(database, driver, world.books, elapsed)
         finally:
             await database.close()
         qist.ensure_running()
-    summary = {"simulated_from": start.isoformat(), **summary, "ended_early": ended_early}
+        summary = {"simulated_from": start.isoformat(), **summary, **found, "ended_early": ended_early}
+        if gateways is not None:
+            at_gateways.judge(summary)
     print(jsonlib.dumps(summary, indent=2) if as_json else told(summary))
     return 0 if summary["reconciles"] else 1
 
@@ -182,7 +211,28 @@ def told(summary: dict[str, Any]) -> str:
         *(("", difference) for difference in summary["differences"]),
     ]
     lines = [f"{name:<20}{value}" for name, value in rows]
-    return "\n".join([*lines, "", *recovery_told(summary["recovery"]), "", *arms_told(summary["collections"])])
+    lines += ["", *recovery_told(summary["recovery"]), "", *arms_told(summary["collections"])]
+    return "\n".join([*lines, *(gateways_told(summary) if "gateways" in summary else ())])
+
+
+def gateways_told(summary: dict[str, Any]) -> list[str]:
+    """What gateways did wrong, and how their reports compare."""
+    from domain.money import format_rupees
+
+    gateways, reports = summary["gateways"], summary["reconciliation"]
+    mischief = ", ".join(f"{count} {name}".replace("_", " ") for name, count in gateways["mischief"].items())
+    return [
+        "",
+        f"{'orders':<20}{', '.join(f'{count} {name}' for name, count in gateways['orders'].items())}",
+        f"{'debited twice':<20}{len(gateways['debited_twice'])}",
+        f"{'mischief':<20}{mischief}",
+        f"{'settlement reports':<20}{reports['lines']} lines of {reports['files']} files",
+        *(
+            f"  {row['level']}s {row['state']:<14}{row['count']:>8}{format_rupees(row['ours_paise']):>22}"
+            f"{format_rupees(row['theirs_paise']):>22}"
+            for row in reports["states"]
+        ),
+    ]
 
 
 def counted(numbers: dict[str, int], *names: str) -> str:

@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from adapters.kafka import client_options, cluster_identity, new_producer
 from adapters.settings import Settings
+from adapters.simulator.at_gateways import Gateways
 from adapters.simulator.world import Sending, World
 from domain.calendar import ist_day
 from streams.envelope import headers_for
@@ -77,8 +78,16 @@ class Standing:
 class Driver:
     """One simulation."""
 
-    def __init__(self, settings: Settings, world: World, start: datetime, until: datetime) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        world: World,
+        start: datetime,
+        until: datetime,
+        gateways: Gateways | None = None,
+    ) -> None:
         self._settings = settings
+        self._gateways = gateways
         self._world = world
         self.now = start
         self._until = until
@@ -89,6 +98,9 @@ class Driver:
         self.messages = 0
         self.commands = 0
         """Those of the messages that were commands."""
+        self.outcomes = 0
+        """What gateways behind real adapters have told."""
+        self._to_gateway_topics = 0
         self.events = 0
 
     async def run(
@@ -173,25 +185,47 @@ class Driver:
             stored = await future
             self._sent[topic, stored.partition] = max(self._sent.get((topic, stored.partition), 0), stored.offset + 1)
         self.messages += len(futures)
+        self._to_gateway_topics += sum(topic.startswith("gateway.") for topic, _ in futures)
         self.commands += sum(topic == COMMANDS.name for topic, _ in futures)
 
     # --- rest ------------------------------------------------------------------------------------------------
 
     async def _come_to_rest(self, moment: datetime) -> None:
-        async with asyncio.timeout(IMPATIENT_SECONDS) as patience:
-            try:
+        try:
+            async with asyncio.timeout(IMPATIENT_SECONDS) as patience:
                 while True:
                     standing = await self._standing()
-                    if standing.rests(moment) and self._all_heard(standing):
+                    if standing.rests(moment) and self._all_heard(standing) and await self._gateways_rest(standing):
                         self.events = standing.logged
                         return
                     if await self._hear():
                         patience.reschedule(asyncio.get_running_loop().time() + IMPATIENT_SECONDS)
-            except TimeoutError:
-                standing = await self._standing()
-                raise Stuck(
-                    f"at {moment.isoformat()} Qist has not come to rest in {IMPATIENT_SECONDS} s: {standing}"
-                ) from None
+        except TimeoutError:
+            waits = self._gateways.waits_for if self._gateways is not None else ""
+            raise Stuck(
+                f"at {moment.isoformat()} Qist has not come to rest in {IMPATIENT_SECONDS} s: "
+                f"{waits} {await self._standing()}"
+            ) from None
+
+    async def _gateways_rest(self, standing: Standing) -> bool:
+        """Every order is answered, every outcome is read, and nothing has happened since."""
+        if self._gateways is None:
+            return True
+        told = await self._gateways.rest(self._database)
+        if told is None:
+            await asyncio.sleep(0.02)
+            return False
+        self.outcomes = told
+        read = await self._database.fetchval(
+            "SELECT coalesce(sum(next_offset), 0)::bigint FROM inbound_offsets"
+            " WHERE cluster_id = $1 AND topic LIKE 'gateway.%'",
+            self._cluster,
+        )
+        again = await self._standing()
+        return read >= self._to_gateway_topics + told and (again.logged, again.published) == (
+            standing.logged,
+            standing.logged,
+        )
 
     async def _standing(self) -> Standing:
         """All of one instant: a batch that commits between two looks would be in the one and not in the other."""
@@ -236,6 +270,8 @@ class Driver:
                     continue
                 if part.topic != LOAN_EVENTS.name:
                     self._told.add(body["instruction_id"])
+                    if self._gateways is not None:
+                        self._gateways.heard(kind, body)
                 self._world.hear(kind, body, datetime.fromisoformat(headers["ce_time"].decode()))
         return heard
 

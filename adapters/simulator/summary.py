@@ -52,7 +52,7 @@ async def summarise(database: asyncpg.Connection, driver: Driver, books: Books, 
     assert money is not None
     differences = await compare(database, books)
     accounted = house["applied"] + house["repeated"] + house["dead_lettered"] + house["parked"]
-    sent = driver.messages + await told_itself(database, driver)
+    sent = driver.messages + driver.outcomes + await told_itself(database, driver)
     if accounted != sent:
         differences.append(f"{sent} messages were sent, {accounted} are accounted for")
     trial_balance = sum(balances.values())
@@ -62,13 +62,13 @@ async def summarise(database: asyncpg.Connection, driver: Driver, books: Books, 
         "loans": sum(stages.values()),
         "simulated_until": driver.now.isoformat(),
         "seconds": round(seconds, 1),
-        "messages_in": driver.messages,
+        "messages_in": driver.messages + driver.outcomes,
         "applied": int(house["applied"]),
         "repeated": int(house["repeated"]),
         "parked": house["parked"],
         "dead_letters": house["dead_letters"],
         "events": int(house["events"]),
-        "messages_per_second": round(driver.messages / seconds),
+        "messages_per_second": round((driver.messages + driver.outcomes) / seconds),
         "disbursed_paise": int(money["lent"]),
         "collected_paise": int(money["collected"]),
         "principal_outstanding_paise": balances.get(PRINCIPAL, 0),

@@ -16,9 +16,11 @@ from typing import Any
 from adapters.simulator.population import FUNDS, Borrower, Habit, Outage, add_months
 from domain.calendar import IST
 
-SOFT_CODE = {"enach": "04", "upi": "Z9", "card": "51"}
-HARD_CODE = {"enach": "01", "upi": "YE", "card": "14"}
-TECHNICAL_CODE = {"enach": "59", "upi": "U30", "card": "91"}
+CODES = {
+    "soft": {"enach": "04", "upi": "Z9", "card": "51"},
+    "hard": {"enach": "01", "upi": "YE", "card": "14"},
+    "technical": {"enach": "59", "upi": "U30", "card": "91"},
+}
 PROMISE = "servicing.promise-to-pay.v1"
 SAYS_SO = 0.15
 """How likely one whose account was empty names a day in the app."""
@@ -110,6 +112,8 @@ class World:
         self._seen: set[str] = set()
         self._closed: set[str] = set()
         """Cases that are closed."""
+        self.transfers: list[Mapping[str, Any]] = []
+        """Payments that borrowers have made by themselves, straight to the lender's bank."""
         self._owed: dict[str, int] = {}
         """Loan -> paise of the last failed debit, until money came."""
         self.books = Books()
@@ -150,6 +154,8 @@ class World:
             self._owed[sending.key] = sending.body["amount_paise"]
         elif sending.paid_paise > 0:
             self._owed.pop(sending.key, None)
+        if sending.topic == "gateway.payments":
+            self.transfers.append(sending.body)
         if sending.type == PROMISE:
             self._keep_or_break(sending)
 
@@ -179,6 +185,10 @@ class World:
 
     # --- lives -----------------------------------------------------------------------------------------------
 
+    def request_of(self, person: Borrower) -> dict[str, Any]:
+        """The `los.disbursal.requested.v1` body."""
+        return person.request()
+
     def _plan_life(self, person: Borrower) -> None:
         approved = datetime.combine(person.disburse_on, datetime.min.time(), IST) + timedelta(hours=10)
         self._send(
@@ -187,7 +197,7 @@ class World:
             person.loan_id,
             "los.disbursal.requested.v1",
             f"los:{person.loan_id}",
-            person.request(),
+            self.request_of(person),
         )
         turn = datetime.combine(
             add_months(person.disburse_on, person.event_month), datetime.min.time(), IST
@@ -333,9 +343,9 @@ class World:
         at = presented + timedelta(hours=ANSWER_HOURS[body["rail"]])
         if at >= self._until:
             return
-        code = self._failure(person, body, presented)
+        failure = self._failure(person, body, presented)
         dice = self._dice("amount", instruction)
-        if not code and dice.random() < 0.01:
+        if not failure and dice.random() < 0.01:
             paise = paise // 2  # a partial debit
         answer = {
             "loan_id": loan_id,
@@ -348,15 +358,11 @@ class World:
             "at": at.isoformat(),
         }
         topic = "gateway.debit-outcomes"
-        if code:
+        if failure:
             self.books.answers["failed"] += 1
-            answer.update(code=code, message="")
+            answer.update(code=CODES[failure][body["rail"]], message="")
             self._send(at, topic, loan_id, "gateway.debit.failed.v1", f"failed:{instruction}", answer)
-            if person.habit == "late" and int(body["attempt"]) == 1:
-                later = at + timedelta(days=self._dice("late", instruction).randrange(2, 40))
-                self._pay(later.replace(hour=18), person, paise, "dues", instruction, if_owed=True)
-            elif code in SOFT_CODE.values() and self._dice("app", instruction).random() < SAYS_SO:
-                self._promise(at + timedelta(hours=3), person, paise, "app", instruction)
+            self._react(person, body, failure, paise, at)
             return
         self.books.answers["succeeded"] += 1
         self._send(at, topic, loan_id, "gateway.debit.succeeded.v1", f"succeeded:{instruction}", answer, paid=paise)
@@ -366,23 +372,32 @@ class World:
             kind = "gateway.debit.reversed.v1"
             self._send(back, topic, loan_id, kind, f"reversed:{instruction}", reversed_answer, paid=-paise)
 
+    def _react(self, person: Borrower, body: Mapping[str, Any], failure: str, paise: int, at: datetime) -> None:
+        """What a borrower does about a failed debit by themselves."""
+        instruction = body["instruction_id"]
+        if person.habit == "late" and int(body["attempt"]) == 1:
+            later = at + timedelta(days=self._dice("late", instruction).randrange(2, 40))
+            self._pay(later.replace(hour=18), person, paise, "dues", instruction, if_owed=True)
+        elif failure == "soft" and self._dice("app", instruction).random() < SAYS_SO:
+            self._promise(at + timedelta(hours=3), person, paise, "app", instruction)
+
     def _failure(self, person: Borrower, body: Mapping[str, Any], at: datetime) -> str:
-        """The code of the failure, or nothing when the money comes. An account that is gone is that of the mandate
+        """The class of the failure, or nothing when the money comes. An account that is gone is that of the mandate
         which came with the loan."""
-        instruction, rail, attempt = body["instruction_id"], body["rail"], int(body["attempt"])
+        instruction, attempt = body["instruction_id"], int(body["attempt"])
         gone = add_months(person.disburse_on, person.event_month)
         first_account = body["mandate_id"] == f"M-{person.loan_id}"
         if person.habit == "leaves" and not person.cancels_mandate and first_account and at.date() >= gone:
-            return HARD_CODE[rail]
+            return "hard"
         dice = self._dice("debit", instruction)
         for outage in self._outages:
             if outage.bank == person.bank and outage.begins <= at < outage.ends and dice.random() < outage.fails:
-                return TECHNICAL_CODE[rail]
+                return "technical"
         likely = FUNDS[person.habit]
         day = at.astimezone(IST).day
         if attempt > 1 and (day == person.salary_day or dice.random() < 0.4):
             likely = max(likely, 0.85) if person.habit != "late" else 0.3
-        return "" if dice.random() < likely else SOFT_CODE[rail]
+        return "" if dice.random() < likely else "soft"
 
     # --- promises, and people at work ------------------------------------------------------------------------
 

@@ -68,6 +68,8 @@ class ApiSimulator:
     refused_webhooks: int = field(default=0, init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]], init=False)
     _calls: dict[str, int] = field(default_factory=dict[str, int], init=False)
+    _undecided: dict[str, Entry] = field(default_factory=dict[str, Entry], init=False)
+    """Orders that wait for a payer, such as links that nobody has paid."""
     _runner: web.AppRunner | None = field(default=None, init=False)
     _session: aiohttp.ClientSession | None = field(default=None, init=False)
 
@@ -152,9 +154,22 @@ class ApiSimulator:
     async def _live(self, entry: Entry) -> None:
         late = self.books.happens("undecided", entry.reference)
         await asyncio.sleep(self.late_seconds if late else self.decides_seconds)
+        await self._decide(entry)
+
+    def wake(self) -> None:
+        """Whoever decides may know more now: look again at what waits."""
+        undecided, self._undecided = self._undecided, {}
+        for entry in undecided.values():
+            self._spawn(self._decide(entry))
+
+    async def _decide(self, entry: Entry) -> None:
         if entry.state != "processing":
             return
-        self.books.settle(entry, self.books.fate(entry))
+        fate = self.books.fate(entry)
+        if fate is None:
+            self._undecided[entry.reference] = entry
+            return
+        self.books.settle(entry, fate)
         self._announce(entry, 1)
         if entry.state == "failed" and self.books.happens("mind_changed", entry.reference):
             await asyncio.sleep(self.late_seconds)

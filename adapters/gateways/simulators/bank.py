@@ -43,8 +43,10 @@ class BankSimulator:
 
     @property
     def at_rest(self) -> bool:
-        """Nothing more will happen by itself."""
-        return not (self._waiting or self._open or self._turned)
+        """Nothing more will happen by itself; what waits for a payer does not."""
+        decides = self.books.decides
+        undecided = decides is not None and all(decides(self.books.entries[one]) is None for one in self._open)
+        return not (self._waiting or self._turned) and (undecided or not self._open)
 
     def turn(self) -> None:
         """One round: read, decide, answer."""
@@ -92,9 +94,12 @@ class BankSimulator:
     def _decided(self) -> Iterator[Item]:
         for reference, due in list(self._open.items()):
             if due <= self.rounds:
-                del self._open[reference]
                 entry = self.books.entries[reference]
-                self.books.settle(entry, self.books.fate(entry))
+                fate = self.books.fate(entry)
+                if fate is None:
+                    continue
+                del self._open[reference]
+                self.books.settle(entry, fate)
                 if entry.state == "succeeded" and self.books.happens("reversed", reference):
                     self._turned[reference] = self.rounds + 2
                 yield self._stands(Item(reference=reference, amount_paise=entry.amount_paise))
@@ -115,7 +120,7 @@ class BankSimulator:
         status = {"processing": "9", "succeeded": "1", "failed": "0", "reversed": "R", "cancelled": "0"}[entry.state]
         code = "98" if status == "9" else CODES[entry.why] if status == "0" else ""
         bank_reference = f"UTR{entry.number:09d}" if status in ("1", "R") else ""
-        today = datetime.now(IST).date()
+        today = self.books.today()
         return Item(
             reference=item.reference, amount_paise=entry.amount_paise, status=status, code=code,
             bank_reference=bank_reference, value_on=today if status in ("0", "1", "R") else None,

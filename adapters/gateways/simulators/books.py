@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from datetime import date, datetime
 from typing import Literal
+
+from domain.calendar import IST
 
 State = Literal["processing", "succeeded", "failed", "reversed", "cancelled"]
 FAILURES = ("funds", "closed", "down", "strange")
@@ -78,6 +82,16 @@ class Entry:
     """Money that has really moved, at this moment."""
     times: int = 0
     """How often money moved in: more than once is a double debit."""
+    moves: list[tuple[date, int]] = field(default_factory=list[tuple[date, int]])
+    """When how many paise moved, for its reports."""
+
+
+Fate = tuple[State, str]
+"""How an order ends, and why if it fails (one of FAILURES)."""
+
+
+def real_day() -> date:
+    return datetime.now(IST).date()
 
 
 @dataclass(slots=True)
@@ -86,6 +100,9 @@ class Books:
 
     seed: int
     mischief: Mischief
+    decides: Callable[[Entry], Fate | None] | None = None
+    """Whoever knows the payers' accounts; None from it: not yet. Without one, the dice."""
+    today: Callable[[], date] = real_day
     entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
     repeats: int = 0
     """Presentations under a key that was there: an idempotent gateway does nothing more."""
@@ -112,8 +129,14 @@ class Books:
         self.entries[reference] = entry
         return entry, True
 
-    def fate(self, entry: Entry) -> State:
-        """How it ends for the first time."""
+    def fate(self, entry: Entry) -> State | None:
+        """How it ends for the first time; None: that is not decided yet."""
+        if self.decides is not None:
+            decided = self.decides(entry)
+            if decided is None:
+                return None
+            state, entry.why = decided
+            return state
         if self.dice("fails", entry.reference).random() < self.mischief.fails:
             entry.why = self.dice("why", entry.reference).choice(FAILURES)
             return "failed"
@@ -124,8 +147,10 @@ class Books:
         if state == "succeeded" and entry.state != "succeeded":
             entry.times += 1
             entry.moved_paise += entry.amount_paise
+            entry.moves.append((self.today(), entry.amount_paise))
         elif state == "reversed" and entry.state == "succeeded":
             entry.moved_paise -= entry.amount_paise
+            entry.moves.append((self.today(), -entry.amount_paise))
         entry.state = entry.shown = state
 
     def moved(self) -> dict[str, int]:
