@@ -204,7 +204,7 @@ def told(summary: dict[str, Any]) -> str:
         ),
         ("recovered by retry", f"Rs. {format_rupees(summary['recovered_after_retry_paise'])}"),
         ("paid by link", f"Rs. {format_rupees(summary['recovery']['links_paise'])}"),
-        ("promises to pay", counted(summary["promises"], "kept", "broken", "open")),
+        ("promises to pay", counted(summary["promises"], "kept", "broken", "replaced", "open")),
         ("cases", counted(summary["cases"], "closed", "open")),
         ("trial balance", f"Rs. {format_rupees(summary['trial_balance_paise'])}"),
         ("reconciles", "yes, to the paisa" if summary["reconciles"] else "NO"),

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
+import orjson
 
 from adapters import casework, recoveries
 from adapters.simulator.driver import Driver
 from adapters.simulator.world import Books
+from domain.calendar import IST
 from projections.ledger import BANK, PRINCIPAL
 from streams.topics import COMMANDS
 
 SHOWN_DIFFERENCES = 20
+RETRY, SUCCESS = "loan.retry-scheduled.v1", "loan.debit-succeeded.v1"
 
 
 async def told_itself(database: asyncpg.Connection, driver: Driver) -> int:
@@ -78,11 +81,36 @@ async def summarise(database: asyncpg.Connection, driver: Driver, books: Books, 
         "cases": {row["state"]: row["count"] for row in cases},
         "promises": {row["state"]: row["count"] for row in promises},
         "collections": await casework.arms(database),
+        "decision": await a_decision(database),
         "loans_closed": stages.get("closed", 0),
         "trial_balance_paise": trial_balance,
         "reconciles": not differences,
         "differences": differences[:SHOWN_DIFFERENCES],
     }
+
+
+async def a_decision(database: asyncpg.Connection) -> dict[str, Any] | None:
+    """The surest retry that was chosen among alternatives and brought the money on its day: the event as it was recorded,
+    and what came of it. None where there is none."""
+    rows = await database.fetch(
+        "SELECT loan_id, topic, occurred_at, state FROM events WHERE topic = ANY($1)"
+        " ORDER BY occurred_at, loan_id, version",
+        [RETRY, SUCCESS],
+    )
+    chosen: dict[tuple[str, int, int], dict[str, Any]] = {}
+    found: list[dict[str, Any]] = []
+    for row in rows:
+        told = orjson.loads(row["state"])
+        key = row["loan_id"], told["number"], told["attempt"]
+        at = row["occurred_at"].astimezone(IST).isoformat()
+        if row["topic"] == RETRY:
+            if told["alternatives"]:
+                told.pop("class_version", None)
+                told.pop("timestamp", None)
+                chosen[key] = {"loan_id": row["loan_id"], "decided_at": at, **told}
+        elif key in chosen and at[:10] == chosen[key]["at"][:10]:  # a promise or an outage may have moved it since
+            found.append({**chosen[key], "succeeded": {"at": at, "amount_paise": told["amount_paise"]}})
+    return max(found, key=lambda one: (one["likelihood_percent"], one["decided_at"]), default=None)
 
 
 def counted(debits: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,11 +42,19 @@ async def summary(*arguments: str) -> dict[str, Any]:
     return json.loads(out)
 
 
+def documented_decision() -> dict[str, Any]:
+    """The decision that docs/recovery.md explains, with the very command of this file."""
+    page = (Path(__file__).parents[2] / "docs" / "recovery.md").read_text()
+    assert "qist demo --loans 40 --months 3 --seed 3 --json" in page
+    return json.loads(page.split("**A decision**")[1].split("```json")[1].split("```")[0])
+
+
 async def test_the_same_seed_gives_the_same_money() -> None:
     one = await summary("--loans", "40", "--months", "3", "--seed", "3")
     again = await summary("--loans", "40", "--months", "3", "--seed", "3")
     assert {name: one[name] for name in MONEY} == {name: again[name] for name in MONEY}
     assert one["loans"] == 40
+    assert one["decision"] == again["decision"] == documented_decision()
     assert one["debits"]["failed"]["soft"] > 0
     assert one["recovered_after_retry_paise"] > 0
     assert one["cases"]["closed"] > 0
@@ -57,6 +66,17 @@ async def test_the_same_seed_gives_the_same_money() -> None:
         assert told["applied"] + told["repeated"] + told["parked"] + told["dead_letters"] == told["messages_in"]
         assert told["ended_early"] is False
         assert told["simulated_until"].startswith("2026-04-01")
+
+
+async def test_through_gateways_that_misbehave_it_reconciles_with_their_reports() -> None:
+    told = await summary("--gateways", "--loans", "10", "--months", "2", "--seed", "5")
+    assert told["reconciles"] is True, told["differences"]
+    assert told["gateways"]["debited_twice"] == []
+    assert told["gateways"]["orders"].keys() == {"sponsor-bank", "banyan", "kestrel"}
+    assert sum(told["gateways"]["mischief"].values()) > 5
+    assert told["debits"]["succeeded"] > 0
+    assert {one["state"] for one in told["reconciliation"]["states"]} == {"matched"}
+    assert told["reconciliation"]["banked_paise"] != 0
 
 
 async def test_it_can_end_early_and_still_reconciles() -> None:
