@@ -90,8 +90,8 @@ async def summarise(database: asyncpg.Connection, driver: Driver, books: Books, 
 
 
 async def a_decision(database: asyncpg.Connection) -> dict[str, Any] | None:
-    """The surest retry that was chosen among alternatives and brought the money on its day: the event as it was recorded,
-    and what came of it. None where there is none."""
+    """The surest retry that was chosen among alternatives and brought the money on its day, as it was recorded; and the
+    money. None where there is none."""
     rows = await database.fetch(
         "SELECT loan_id, topic, occurred_at, state FROM events WHERE topic = ANY($1)"
         " ORDER BY occurred_at, loan_id, version",
