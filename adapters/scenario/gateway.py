@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from adapters.scenario.file import Gateway, Scripted
-from adapters.simulator.world import CODES
+from adapters.simulator.world import CODES as SIMULATED
 from domain.calendar import ist_day
 from domain.failures import PENDING_CODES
 from streams import wire
@@ -146,7 +146,7 @@ def said(entry: Scripted, asked: Asked) -> Answer:
 
 
 CODES: dict[str, Callable[[str], str]] = {
-    "failed": lambda rail: CODES["soft"].get(rail, "04"),
+    "failed": lambda rail: SIMULATED["soft"].get(rail, "04"),
     "pending": lambda rail: min(code for known, code in PENDING_CODES if known == rail),
     "returned": lambda rail: "returned",
 }
