@@ -67,17 +67,20 @@ def document(
     return run(_document(loan, kind, days["on"], days["from"], language, out, issue=issue))
 
 
-def list_documents(loan: str, /, *, json: Flag = False) -> int:
+def list_documents(loan: str, /, *, check: Flag = False, json: Flag = False) -> int:
     """List the documents that were issued of a loan, newest first, each with its reference and hash.
 
     Parameters
     ----------
     loan
         The loan's id.
+    check
+        Make each of them again and compare: exit status 1 where figures are not those that were issued, or bytes are not
+        and the borrower is not erased.
     json
         As one JSON document.
     """
-    return run(_list(loan, as_json=json))
+    return run(_list(loan, check=check, as_json=json))
 
 
 @asynccontextmanager
@@ -140,21 +143,37 @@ async def _document(
     return 0
 
 
-async def _list(loan: str, *, as_json: bool) -> int:
+async def _list(loan: str, *, check: bool, as_json: bool) -> int:
+    sound = True
     async with _office() as (office, _):
         found = await office.listed(loan, 1000)
         if not found:
             await office.history(loan)  # says so where there is no such loan
+        for one in found if check else ():
+            if not one["flaw"]:
+                again = await office.again(loan, one["document_id"])
+                one["same_figures"] = again.document.figures_sha256 == one["figures_sha256"]
+                one["same_bytes"], one["name_kept"] = again.same_bytes, again.name_kept
+                sound = sound and one["same_figures"] and (one["same_bytes"] or not again.name_kept)
     if as_json:
         print(jsonlib.dumps(found, default=str, indent=2))
     elif not found:
         print(f"nothing was issued of {loan} yet; `qist document {loan} KIND` makes one", file=sys.stderr)
     else:
         print("\n".join(map(_line, found)))
-    return 0 if found else ANSWER_IS_NO
+    return 0 if found and sound else ANSWER_IS_NO
 
 
 def _line(one: dict[str, Any]) -> str:
     state = f"could not be made: {one['flaw']}" if one["flaw"] else f"{one['sha256'][:16]} {one['bytes']:>9,}"
     void = f"  void since {one['void_since']:%Y-%m-%d}: the loan opened again" if one["void_since"] else ""
-    return f"{one['issued_at']:%Y-%m-%d}  {one['document_id']:<58} {state}{void}"
+    return f"{one['issued_at']:%Y-%m-%d}  {one['document_id']:<58} {state}{void}{_compared(one)}"
+
+
+def _compared(one: dict[str, Any]) -> str:
+    if "same_bytes" not in one:
+        return ""
+    if not one["same_figures"]:
+        return "  OTHER FIGURES than were issued"
+    erased = "" if one["name_kept"] else " (the name is erased)"
+    return "  same bytes" if one["same_bytes"] else f"  same figures, other bytes{erased}"

@@ -46,6 +46,10 @@ PDF: dict[int | str, dict[str, Any]] = {
 }
 
 
+VIEWER = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+"""What a browser's own viewer of PDFs needs: it puts the file into a page of its making."""
+
+
 class Asked(BaseModel):
     """A document to issue."""
 
@@ -117,6 +121,7 @@ def headers_of(loan_id: str, made: Document) -> dict[str, str]:
         "Document-Id": made.recipe.document_id,
         "Repr-Digest": f"sha-256=:{digest}:",  # RFC 9530
         "Cache-Control": "private, no-cache",
+        "Content-Security-Policy": VIEWER,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote
 from uuid import uuid4
@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from adapters import casework
+from adapters.documents.figures import financial_year
 from adapters.documents.office import kinds_of
 from adapters.documents.recipes import KINDS
 from adapters.http.actions import ACTIONS, Action, form, label_of, read, words
@@ -25,6 +26,7 @@ from adapters.http.problems import Problem
 from adapters.http.rendering import html
 from adapters.notices.told import notices_of
 from domain.calendar import IST, ist_day
+from domain.loan import Loan
 from domain.refusals import Refused
 from domain.views import schedule_rows
 
@@ -64,14 +66,24 @@ async def around_a_loan(desk: Desk, loan_id: str, at: str | None, told: str) -> 
         "documents": [
             one for one in await desk.office.listed(loan_id, DOCUMENTS_ON_A_PAGE) if one["issued_at"] <= instant
         ],
-        "possible": [kind for kind in kinds_of(loan) if not at or KINDS[kind].as_known_then],
-        "on": f"&on={ist_day(instant)}" if at else "",
+        "offers": offers(loan, ist_day(instant), past=bool(at)),
         "cases": [] if at else await cases_of(desk, loan_id, now),
         "tones": TONES,
         "actions": [] if at else list(ACTIONS.values()),
         "told": await result_of(desk, told) if told else None,
         "time": await timeline(desk, loan_id, instant if at else None, now),
     }
+
+
+def offers(loan: Loan, on: date, *, past: bool) -> list[tuple[str, str]]:
+    """Documents to be had of a loan on a day, by name, with the address to which a language is added. Of the past only
+    those that say what was known then."""
+    chosen = f"on={on}&" if past else ""
+    offered = [(words(kind), f"{kind}?{chosen}") for kind in kinds_of(loan) if not past or KINDS[kind].as_known_then]
+    year, _ = financial_year(on)
+    if not past and loan.disbursed_on is not None and loan.disbursed_on < year:
+        offered.append(("Interest certificate, year before", f"interest-certificate?on={year - timedelta(days=1)}&"))
+    return offered
 
 
 async def cases_of(desk: Desk, loan_id: str, now: datetime) -> list[dict[str, Any]]:

@@ -264,6 +264,10 @@ class TestAtTheApi:
             assert f'href="/api/v1/loans/LN-HTTP/documents/{one["document_id"]}"' in page
         for one in listed["possible"]:
             assert f'href="/api/v1/loans/LN-HTTP/documents/{one["kind"]}?language=hi"' in page
+        assert "interest-certificate?on=2026-03-31&amp;language=hi" in page  # the year before
+        then = (await http.get("/loans/LN-HTTP?at=2026-03-10")).text
+        assert "statement-of-account?on=2026-03-10&amp;language=hi" in then
+        assert "no-dues-certificate" not in then
 
 
 async def test_the_command_line_makes_issues_lists_and_makes_again(house: House, tmp_path: Path):
@@ -282,8 +286,9 @@ async def test_the_command_line_makes_issues_lists_and_makes_again(house: House,
     assert made[:2] == (0, b""), made
     reference = made[2].splitlines()[-1].split(":")[0]
     assert reference.endswith(".2026-01-05.2026-03-31.hi.v1")
-    status, out, _ = await qist("documents", "LN-CLI")
-    assert (status, reference in out.decode()) == (0, True)
+    status, out, _ = await qist("documents", "LN-CLI", "--check")
+    assert (status, out.decode().count("same bytes")) == (0, 1)
+    assert reference in out.decode()
     status, out, err = await qist("document", "LN-CLI", reference, "--out", "-")
     assert (status, out) == (0, path.read_bytes())
     assert "the bytes that were issued" in err
