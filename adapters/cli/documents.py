@@ -75,8 +75,8 @@ def list_documents(loan: str, /, *, check: Flag = False, json: Flag = False) -> 
     loan
         The loan's id.
     check
-        Make each of them again and compare: exit status 1 where figures are not those that were issued, or bytes are not
-        and the borrower is not erased.
+        Make each of them again and compare: exit status 1 where figures are not those that were issued, or bytes are
+        not, of a borrower who is not erased.
     json
         As one JSON document.
     """
