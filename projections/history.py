@@ -64,6 +64,13 @@ LOANS = Table(
     key=("partition", "loan_id", "day"),
     mode="replace",
 )
+KNOWN = Table(
+    "known",
+    columns=(("partition", "integer"), ("loan_id", "text"), ("position", "bigint")),
+    key=("partition", "loan_id"),
+    mode="replace",
+)
+"""Every loan once: from it, one look into the index finds a loan's row of a day, however long its history is."""
 PORTFOLIO = Table(
     "portfolio",
     columns=(
@@ -110,17 +117,18 @@ class History:
     """The projection `history`."""
 
     name: ClassVar[str] = "history"
-    tables: ClassVar[tuple[Table, ...]] = (LOANS, PORTFOLIO, ROLLS)
+    tables: ClassVar[tuple[Table, ...]] = (LOANS, KNOWN, PORTFOLIO, ROLLS)
     told: ClassVar[tuple[Table, ...]] = ()
     before: ClassVar[tuple[str, ...]] = ()
     after: ClassVar[tuple[str, ...]] = (
         # Each loan's last row up to a day. BEGIN ATOMIC binds to the tables: a rebuilt schema is renamed.
         "CREATE FUNCTION {schema}.standing(as_of date) RETURNS TABLE (partition integer, loan_id text, since date,"
         f" {', '.join(f'{name} {kind}' for name, kind in STANDING)}, dpd integer, overdue_paise bigint)"
-        " LANGUAGE sql STABLE BEGIN ATOMIC SELECT DISTINCT ON (h.partition, h.loan_id) h.partition, h.loan_id, h.day,"
+        " LANGUAGE sql STABLE BEGIN ATOMIC SELECT h.partition, h.loan_id, h.day,"
         f" {_OF_ROW}, {_DPD},"
         " h.overdue_principal_paise + h.overdue_interest_paise + h.overdue_charges_paise"
-        " FROM {schema}.loans h WHERE h.day <= standing.as_of ORDER BY h.partition, h.loan_id, h.day DESC; END",
+        " FROM {schema}.known k CROSS JOIN LATERAL (SELECT * FROM {schema}.loans l WHERE l.partition = k.partition"
+        " AND l.loan_id = k.loan_id AND l.day <= standing.as_of ORDER BY l.day DESC LIMIT 1) h; END",
         # The portfolio at the end of a day, by cell.
         "CREATE FUNCTION {schema}.cells(as_of date) RETURNS TABLE (product text, vintage date, stage text, bucket text,"
         " past_due_from smallint, classification text, loans bigint, disbursed_paise bigint, principal_paise bigint,"
@@ -158,12 +166,15 @@ class HistoryFolding:
         self.moved: dict[str, tuple[Recorded, date, tuple[Cell, Sums] | None]] = {}
         """Loan -> the event that moved it last, its day, and where in the portfolio the loan was before it."""
         self.loans: dict[tuple[str, date], Row] = {}
+        self.known: list[Row] = []
         self.portfolio: dict[tuple[Any, ...], list[int]] = {}
         self.rolls: dict[tuple[Any, ...], list[int]] = {}
 
     def see(self, recorded: Recorded, loan: Loan) -> None:
         event = recorded.event
         if type(event) not in MOVES:
+            if recorded.version == 1:
+                self.known.append((recorded.partition, recorded.loan_id, recorded.position))
             return
         day = booked_on(event)
         if recorded.loan_id in self.moved:
@@ -194,6 +205,7 @@ class HistoryFolding:
                 self._settle(loan_id, loans[loan_id])
         return [
             Write(LOANS, list(self.loans.values())),
+            Write(KNOWN, self.known),
             Write(PORTFOLIO, [(*key, *sums) for key, sums in self.portfolio.items()]),
             Write(ROLLS, [(*key, *sums) for key, sums in self.rolls.items()]),
         ]

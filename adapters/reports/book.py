@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from adapters.reports.report import Ask, Books, Column, Report, Row
@@ -30,7 +30,7 @@ def share(part: int, whole: int) -> str | None:
 
 def rest_of(column: str, condition: str) -> str:
     """The same column over the loans that the rows leave out."""
-    return f"SELECT coalesce(sum({column}), 0)::bigint FROM history.standing($1) WHERE NOT ({condition})"
+    return f"SELECT coalesce(sum({column}), 0)::bigint FROM {{standing}} WHERE NOT ({condition})"
 
 
 # --- NPA and SMA ---------------------------------------------------------------------------------------------
@@ -42,9 +42,9 @@ async def npa_sma(ask: Ask) -> AsyncIterator[Row]:
     query = (
         "SELECT loan_id, product, classification, classification_because, npa_since, dpd, oldest_unpaid_due_on,"
         " principal_paise, overdue_principal_paise, overdue_interest_paise, overdue_charges_paise, overdue_paise,"
-        f" provision_paise FROM history.standing($1) WHERE {STRESSED} ORDER BY classification, loan_id"
+        f" provision_paise FROM {await ask.standing(ask.on)} WHERE {STRESSED} ORDER BY classification, loan_id"
     )
-    async for loan in ask.connection.cursor(query, ask.on, prefetch=PREFETCH):
+    async for loan in ask.connection.cursor(query, prefetch=PREFETCH):
         row = tuple(loan)
         yield *row[:4], asset_class(loan["npa_since"], ask.on).value, *row[4:]
 
@@ -84,15 +84,16 @@ NPA_SMA = Report(
 
 
 async def provisioning(ask: Ask) -> AsyncIterator[Row]:
+    standing = await ask.standing(ask.on)
     groups = await ask.connection.fetch(
-        "SELECT DISTINCT product, product_version, npa_since FROM history.standing($1) WHERE stage = 'active'", ask.on
+        f"SELECT DISTINCT product, product_version, npa_since FROM {standing} WHERE stage = 'active'"
     )
     held = [percent_for(ask, row["product"], row["product_version"], row["npa_since"]) for row in groups]
     query = (
-        "WITH rates AS (SELECT * FROM unnest($2::text[], $3::int[], $4::date[], $5::text[], $6::numeric[], $7::text[])"
+        "WITH rates AS (SELECT * FROM unnest($1::text[], $2::int[], $3::date[], $4::text[], $5::numeric[], $6::text[])"
         " AS r (product, product_version, npa_since, asset_class, percent, rule)),"
         " loans AS (SELECT s.product, r.asset_class, r.percent, r.rule, s.principal_paise, s.provision_paise,"
-        " round(s.principal_paise * r.percent / 100)::bigint AS required_paise FROM history.standing($1) s"
+        f" round(s.principal_paise * r.percent / 100)::bigint AS required_paise FROM {standing} s"
         " JOIN rates r ON r.product = s.product AND r.product_version = s.product_version"
         " AND r.npa_since IS NOT DISTINCT FROM s.npa_since WHERE s.stage = 'active')"
         " SELECT product, asset_class, percent::text, rule, count(*), sum(principal_paise)::bigint,"
@@ -100,8 +101,8 @@ async def provisioning(ask: Ask) -> AsyncIterator[Row]:
         " sum(required_paise - provision_paise)::bigint FROM loans GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3"
     )
     columns = [[row[name] for row in groups] for name in ("product", "product_version", "npa_since")]
-    async for row in ask.connection.cursor(query, ask.on, *columns, *(list(one) for one in zip(*held, strict=True))
-                                           if held else ([], [], [])):  # fmt: skip
+    rates = [[one[place] for one in held] for place in range(3)]
+    async for row in ask.connection.cursor(query, *columns, *rates):
         yield tuple(row)
 
 
@@ -147,11 +148,11 @@ async def ageing(ask: Ask) -> AsyncIterator[Row]:
     query = (
         "SELECT product, bucket, classification, count(*), sum(principal_paise)::bigint,"
         " sum(overdue_principal_paise)::bigint, sum(overdue_interest_paise)::bigint,"
-        " sum(overdue_charges_paise)::bigint, sum(overdue_paise)::bigint, max(dpd) FROM history.standing($1)"
+        f" sum(overdue_charges_paise)::bigint, sum(overdue_paise)::bigint, max(dpd) FROM {await ask.standing(ask.on)}"
         " WHERE stage = 'active' GROUP BY product, past_due_from, bucket, classification"
         " ORDER BY product, past_due_from, classification"
     )
-    async for row in ask.connection.cursor(query, ask.on):
+    async for row in ask.connection.cursor(query):
         yield tuple(row)
 
 
@@ -192,9 +193,9 @@ async def migration(ask: Ask) -> AsyncIterator[Row]:
     place = "CASE stage WHEN 'active' THEN bucket ELSE replace(stage, '_', ' ') END"
     query = (
         f"WITH was AS (SELECT loan_id, partition, product, {place} AS bucket, past_due_from AS rank, principal_paise"
-        f" FROM history.standing($1)), now AS (SELECT loan_id, partition, product, {place} AS bucket,"
+        f" FROM {await ask.standing(ask.since)}), now AS (SELECT loan_id, partition, product, {place} AS bucket,"
         " CASE stage WHEN 'active' THEN past_due_from ELSE 32767 END AS rank, principal_paise"
-        " FROM history.standing($2)),"
+        f" FROM {await ask.standing(ask.on)}),"
         " moved AS (SELECT n.product, coalesce(w.bucket, 'new') AS was, coalesce(w.rank, -1) AS was_rank,"
         " n.bucket AS now, n.rank AS now_rank, count(*) AS loans, coalesce(sum(w.principal_paise), 0)::bigint AS then,"
         " sum(n.principal_paise)::bigint AS principal FROM now n LEFT JOIN was w USING (partition, loan_id)"
@@ -202,7 +203,7 @@ async def migration(ask: Ask) -> AsyncIterator[Row]:
         ' SELECT product, was, now, loans, "then", principal,'
         ' sum("then") OVER (PARTITION BY product, was)::bigint FROM moved ORDER BY product, was_rank, now_rank, now'
     )
-    async for product, was, now, loans, then, principal, opening in ask.connection.cursor(query, ask.since, ask.on):
+    async for product, was, now, loans, then, principal, opening in ask.connection.cursor(query):
         yield product, was, now, loans, then, principal, share(then, opening)
 
 
@@ -308,10 +309,10 @@ RESTRUCTURED_LOANS = "stage = 'active' AND restructured_on IS NOT NULL"
 async def restructured(ask: Ask) -> AsyncIterator[Row]:
     query = (
         "SELECT s.loan_id, s.product, s.restructured_on, s.classification, s.npa_since, s.dpd, s.principal_paise,"
-        " s.overdue_paise, s.provision_paise FROM history.standing($1) s"
+        f" s.overdue_paise, s.provision_paise FROM {await ask.standing(ask.on)} s"
         f" WHERE {RESTRUCTURED_LOANS} ORDER BY s.restructured_on, s.loan_id"
     )
-    async for loan in ask.connection.cursor(query, ask.on, prefetch=PREFETCH):
+    async for loan in ask.connection.cursor(query, prefetch=PREFETCH):
         row = tuple(loan)
         yield *row[:4], asset_class(loan["npa_since"], ask.on).value, *row[4:]
 
@@ -351,10 +352,11 @@ async def penal_charges(ask: Ask) -> AsyncIterator[Row]:
     was = ", ".join(f"coalesce(w.{name}, 0) AS was_{name}" for name in names)
     query = (
         f"SELECT n.loan_id, n.product, n.stage, {', '.join(f'n.{name}' for name in names)}, {was}"
-        " FROM history.standing($2) n LEFT JOIN history.standing($1::date - 1) w USING (partition, loan_id)"
+        f" FROM {await ask.standing(ask.on)} n LEFT JOIN {await ask.standing(ask.since - timedelta(days=1))} w"
+        " USING (partition, loan_id)"
         " WHERE n.penal_levied_paise > 0 OR w.penal_levied_paise > 0 ORDER BY n.loan_id"
     )
-    async for loan in ask.connection.cursor(query, ask.since, ask.on, prefetch=PREFETCH):
+    async for loan in ask.connection.cursor(query, prefetch=PREFETCH):
         now, before = [loan[name] for name in names], [loan[f"was_{name}"] for name in names]
         levied, waived, paid, _ = (one - other for one, other in zip(now, before, strict=True))
         opening, closing = before[-1], now[-1]

@@ -336,7 +336,7 @@ COMPARED = ("stage", "principal_paise", "overdue_paise", "oldest_unpaid_due_on",
 """What makes an account part of an incremental file when it changed."""
 CHANGED = " OR ".join(f"n.{name} IS DISTINCT FROM w.{name}" for name in COMPARED)
 WANTED = {
-    "full": "n.stage IN ('active', 'written_off') OR (n.stage IN ('closed', 'cancelled') AND n.since > $2)",
+    "full": "n.stage IN ('active', 'written_off') OR (n.stage IN ('closed', 'cancelled') AND n.since > '{previous}')",
     "incremental": f"n.stage <> 'booked' AND ({CHANGED})",
 }
 
@@ -352,23 +352,19 @@ async def accounts(ask: Ask) -> AsyncIterator[Account]:
     )
     if not ask.member_code:
         ask.notes.append("no member code: QIST_BUREAU_MEMBER_CODE names the lender's")
-    left = await ask.connection.fetchrow(
+    both = f"{await ask.standing(ask.on)} n LEFT JOIN {await ask.standing(previous)} w USING (partition, loan_id)"
+    wanted = WANTED[file.kind].format(previous=previous)
+    left: Any = await ask.connection.fetchrow(
         "SELECT coalesce(sum(n.principal_paise), 0)::bigint AS principal,"
         " coalesce(sum(n.overdue_interest_paise), 0)::bigint AS interest,"
-        " coalesce(sum(n.overdue_charges_paise), 0)::bigint AS charges FROM history.standing($1) n"
-        " LEFT JOIN history.standing($2) w USING (partition, loan_id)"
-        f" WHERE NOT coalesce({WANTED[file.kind]}, false)",
-        ask.on,
-        previous,
+        " coalesce(sum(n.overdue_charges_paise), 0)::bigint AS charges"
+        f" FROM {both} WHERE NOT coalesce({wanted}, false)"
     )
     for name in ("principal", "interest", "charges"):
-        ask.sums[f"unreported_{name}_paise"] = left[name]  # pyright: ignore[reportOptionalSubscript]
-    query = (
-        "SELECT n.partition, n.loan_id FROM history.standing($1) n"
-        f" LEFT JOIN history.standing($2) w USING (partition, loan_id) WHERE {WANTED[file.kind]} ORDER BY 1, 2"
-    )
+        ask.sums[f"unreported_{name}_paise"] = left[name]
+    query = f"SELECT n.partition, n.loan_id FROM {both} WHERE {wanted} ORDER BY 1, 2"
     waiting: dict[str, int] = {}
-    async for partition, loan_id in ask.connection.cursor(query, ask.on, previous, prefetch=AT_ONCE):
+    async for partition, loan_id in ask.connection.cursor(query, prefetch=AT_ONCE):
         waiting[loan_id] = partition
         if len(waiting) == AT_ONCE:
             for account in await made(ask, vault, waiting):

@@ -74,7 +74,7 @@ async def running(
     begins = first_day(report, on, since)
     async with (
         pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
+        connection.transaction(isolation="repeatable_read"),
     ):
         ask = Ask(connection, rules, on, begins, loan_id, vault, member_code)
         await take_stock(ask, report)

@@ -53,6 +53,17 @@ class Ask:
     """What whoever reads the report must know besides its rows: rejected accounts, what is not finished."""
     flaws: list[str] = field(default_factory=list[str])
     """What must not be, besides a difference to the ledger."""
+    tables: set[str] = field(default_factory=set[str])
+
+    async def standing(self, day: date) -> str:
+        """The name of a table with every loan as it stood at a day's end; made once, gone with the transaction."""
+        name = f"standing_{day:%Y%m%d}"
+        if name not in self.tables:
+            await self.connection.execute(
+                f"CREATE TEMP TABLE {name} ON COMMIT DROP AS SELECT * FROM history.standing('{day}'); ANALYZE {name}"
+            )
+            self.tables.add(name)
+        return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +102,7 @@ class Books:
     topics: tuple[str, ...] = ()
     """Only entries of these events; none named: of all."""
     rest: str = ""
-    """SQL of the same sum over what the rows leave out; `$1` is the day. Empty: they leave nothing out."""
+    """SQL of the same sum over what the rows leave out, of the loans in {standing}. Empty: they leave nothing out."""
     credit: bool = False
     """The account's credits are what counts, as for income and debts."""
 
@@ -110,7 +121,7 @@ class Books:
             list(self.topics),
         )
         known = Counter({**totals, **ask.sums})
-        rest = await ask.connection.fetchval(self.rest, until) if self.rest else 0
+        rest = await self.left_out(ask, until) if self.rest else 0
         account = BY_CODE[self.account]
         when = f"{ask.since} to {ask.on}" if self.when == "period" else f"at the end of {until}"
         return Proof(
@@ -120,6 +131,10 @@ class Books:
             ledger_paise=-paise if self.credit else paise,
             ledger_says=f"{account.code} {account.name}, {when}" + (", of these events" if self.topics else ""),
         )
+
+    async def left_out(self, ask: Ask, day: date) -> int:
+        paise: Any = await ask.connection.fetchval(self.rest.format(standing=await ask.standing(day)))
+        return paise
 
 
 @dataclass(frozen=True, slots=True)
