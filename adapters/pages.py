@@ -12,6 +12,7 @@ PAGES = {
     "docs/ledger.md": "projections.ledger_page:ledger_page",
     "docs/law.md": "domain.law.page:law_page",
     "docs/settings.md": "adapters.settings:settings_page",
+    "docs/security.md": "adapters.access.page:security_page",
     "docs/products.md": "adapters.product_pages:products_page",
     "docs/product.schema.json": "adapters.product_pages:schema_page",
     "docs/openapi.yaml": "adapters.http.openapi:page",

@@ -4,6 +4,7 @@ import os
 import ssl
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import parse_qs, quote, urlsplit
@@ -78,6 +79,41 @@ class Settings(BaseSettings):
     """Address that the API listens on."""
     http_port: int = Field(8080, ge=1, le=65535)
     """Port that the API listens on."""
+
+    api_auth: Literal["required", "open"] | None = None
+    """Who may use the API and the pages. `required`: whoever signs in, see docs/security.md. `open`: requests from
+    this very machine need no sign-in and may do everything; only on a loopback address. Not set: `qist up` and `qist
+    demo` with their own database on a loopback address are open, everything else requires."""
+    metrics: Literal["open", "required"] = "open"
+    """Whether `/metrics` is for all who reach it, or for those who signed in."""
+    oidc_issuer: str | None = None
+    """The identity provider as its tokens name it, `https://login.example.in/realms/lender`. Not set: API keys only."""
+    oidc_audience: str | None = None
+    """What bearer tokens for us have as `aud`."""
+    oidc_client_id: str | None = None
+    """Our client at the provider, for signing in to the pages. Not set: pages take API keys only."""
+    oidc_client_secret: SecretStr | None = None
+    """Its secret; a public client (PKCE alone) has none."""
+    oidc_roles_claim: str = "roles"
+    """The claim with a person's roles, or the path to it, such as `realm_access.roles`."""
+    oidc_roles: str | None = None
+    """Roles by the provider's names: `loan-ops:operator,risk:approver`. What is not named here counts as it is."""
+    oidc_name_claim: str = "preferred_username"
+    """The claim with the name that stands in events and in the access log, best an employee's number; without it,
+    `sub`."""
+    public_url: str | None = None
+    """How browsers reach us, `https://qist.example.in`, for the way back from the provider. Not set: as they ask."""
+    trusted_proxies: str = "127.0.0.1"
+    """Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses or networks, separated by commas."""
+    session_hours: int = Field(12, ge=1, le=24 * 30)
+    """How long a browser stays signed in."""
+    rate_limit: str = Field("3000/minute", pattern=r"^[1-9]\d{0,8}/(second|minute|hour)$")
+    """How often one caller may ask each API server."""
+    approval_above: str = "write-off:0,settle:0,waive:50000,refund:1000000"
+    """Commands that a second person approves when they give up, or pay out, more than so many paise. `write-off:never`
+    needs no second person; a command that is not named keeps its default."""
+    approval_days: int = Field(7, ge=1, le=90)
+    """Days after which a request that nobody decided on lapses."""
 
     engine_group: str = "qist-engine"
     """Consumer group of the servicing engines."""
@@ -177,11 +213,38 @@ class Settings(BaseSettings):
             )
         if self.clock == "simulated" and self.clock_start is None:
             raise ValueError("a simulated clock needs clock_start")
+        if self.api_auth == "open" and not is_loopback(self.http_host):
+            raise ValueError("api_auth=open lets in whoever reaches us: it needs a loopback http_host")
+        if self.oidc_issuer is not None:
+            url = urlsplit(self.oidc_issuer)
+            if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.hostname or "")):
+                raise ValueError("oidc_issuer is an https URL")
+            if self.oidc_audience is None and self.oidc_client_id is None:
+                raise ValueError("oidc_issuer needs oidc_audience (bearer tokens) or oidc_client_id (pages), or both")
+        self.approval_limits()
+        self.oidc_role_names()
         return self
 
     def is_explicit(self, field: str) -> bool:
         """Whether somebody chose this value, so that we must not choose another."""
         return field in self.model_fields_set
+
+    def approval_limits(self) -> dict[str, int | None]:
+        """Command -> paise above which a second person decides; None: never."""
+        limits: dict[str, int | None] = {}
+        for pair in f"{Settings.model_fields['approval_above'].default},{self.approval_above}".split(","):
+            name, _, above = (part.strip() for part in pair.partition(":"))
+            if name not in ("write-off", "settle", "waive", "refund") or not (above.isdecimal() or above == "never"):
+                raise ValueError(f"approval_above: {pair!r} is not COMMAND:PAISE of write-off, settle, waive, refund")
+            limits[name] = None if above == "never" else int(above)
+        return limits
+
+    def oidc_role_names(self) -> dict[str, str]:
+        """The provider's name of a role -> ours."""
+        pairs = [pair.rpartition(":") for pair in (self.oidc_roles or "").split(",") if pair.strip()]
+        if any(not theirs.strip() or not ours.strip() for theirs, _, ours in pairs):
+            raise ValueError("oidc_roles: pairs THEIRS:OURS, separated by commas")
+        return {theirs.strip(): ours.strip() for theirs, _, ours in pairs}
 
     def webhook_secrets_of(self, gateway: str) -> list[bytes]:
         """The secrets that a gateway may sign with; none for one that we do not know."""
@@ -274,6 +337,16 @@ def _as_variable(value: Any) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _secrets_of(pairs: SecretStr | None, wanted: str) -> list[str]:

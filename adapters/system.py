@@ -13,7 +13,7 @@ from adapters.embedded.ports import choose_port
 from adapters.embedded.services import Running, services
 from adapters.processes import ChildProcess
 from adapters.readiness import VARIABLE, Ear
-from adapters.settings import Settings
+from adapters.settings import Settings, is_loopback
 
 _READY_SECONDS = 60
 _WATCH_SECONDS = 0.2
@@ -35,12 +35,23 @@ GATEWAY = Role("gateway")
 
 
 @dataclass(frozen=True, kw_only=True)
+class WayIn:
+    """How the first person comes in."""
+
+    key: str | None = None
+    """The administrator's API key, of a database that has just had its first."""
+    path: str = "/"
+    """Of the page: with a link that signs in once where there is an administrator's key, else the page itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class System:
     """What runs, and where."""
 
     running: Running
     children: Sequence[ChildProcess]
     notes: Sequence[str]
+    way_in: WayIn
 
     @property
     def settings(self) -> Settings:
@@ -77,18 +88,20 @@ async def system(settings: Settings, *, roles: Sequence[Role] | None = None) -> 
     from adapters.vault import master_key
 
     notes: list[str] = []
-    settings = _with_notices_file(_with_clock_anchor(_with_http_port(settings, notes)))
+    settings = _with_api_auth(_with_notices_file(_with_clock_anchor(_with_http_port(settings, notes))))
+    embedded = settings.database_url is None
     async with services(settings) as running:
         await migrate(running.settings.database_dsn(), settings.partitions)
         await create_topics(running.settings, running.bootstrap)
         # Made here, once: roles that start at the same moment would each make a key of their own.
         key = settings.vault_key
         master_key(key.get_secret_value() if key else None, settings.data_dir)
+        way_in = await _way_in(running.settings, notes, embedded=embedded)
         if roles is None:
             roles = (*ROLES, GATEWAY) if running.settings.gateways_file else ROLES
         children = [_child(role, running.settings) for role in roles]
         async with _supervised(children, notes):
-            yield System(running=running, children=children, notes=[*running.notes, *notes])
+            yield System(running=running, children=children, notes=[*running.notes, *notes], way_in=way_in)
 
 
 async def follow(children: Sequence[ChildProcess]) -> None:
@@ -162,6 +175,30 @@ def _with_notices_file(settings: Settings) -> Settings:
     if settings.is_explicit("notices_file"):
         return settings
     return settings.model_copy(update={"notices_file": settings.data_dir / "notices.jsonl"})
+
+
+def _with_api_auth(settings: Settings) -> Settings:
+    """What only this machine reaches, with data of its own, is open to this machine."""
+    if settings.api_auth is not None:
+        return settings
+    alone = settings.database_url is None and is_loopback(settings.http_host)
+    return settings.model_copy(update={"api_auth": "open" if alone else "required"})
+
+
+async def _way_in(settings: Settings, notes: list[str], *, embedded: bool) -> WayIn:
+    """An administrator's key, made once, and a link that signs in with it. Somebody else's database gets neither."""
+    from adapters.access import keys, sessions
+    from adapters.database import connect_pool
+
+    pool = await connect_pool(settings.database_dsn(), name="sign-in", size=1)
+    try:
+        key = await keys.first(pool) if embedded else None
+        link = await sessions.make_link(pool, keys.FIRST) if embedded else None
+        if not embedded and settings.oidc_issuer is None and not await keys.listed(pool):
+            notes.append("nobody can sign in yet: `qist api-keys create NAME --roles admin` makes a key")
+    finally:
+        await pool.close()
+    return WayIn(key=key, path=f"/sign-in/once/{link}" if link else "/")
 
 
 def _with_clock_anchor(settings: Settings) -> Settings:

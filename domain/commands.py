@@ -240,6 +240,8 @@ class Settle:
     amount_paise: int
     reason: str
     pay_by: date | None = None
+    requested_by: str = ""
+    approved_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +259,8 @@ class RefundExcess:
     command_id: str
     reason: str
     amount_paise: int | None = None
+    requested_by: str = ""
+    approved_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,6 +384,8 @@ class Waive:
     charge_id: str
     reason: str
     amount_paise: int | None = None
+    requested_by: str = ""
+    approved_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -417,6 +423,8 @@ class WriteOff:
 
     command_id: str
     reason: str
+    requested_by: str = ""
+    approved_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -603,6 +603,9 @@ class ChargeWaived(LoanEvent):
     """The GST inside `paise`: a credit note takes it back from what is owed to the state."""
     lines: list[Line] = field(default_factory=list[Line])
     """What was paid of it, taken off the charge and held for the borrower (or, after the end, owed back): sum 0."""
+    requested_by: str = ""
+    approved_by: str = ""
+    """The second person, where the lender asks for one."""
 
 
 # --- Changes -------------------------------------------------------------------------------------------------
@@ -1042,6 +1045,9 @@ class WrittenOff(LoanEvent):
     charges_paise: int
     reason: str
     command_id: str = ""
+    requested_by: str = ""
+    approved_by: str = ""
+    """The second person, where the lender asks for one."""
 
 
 @stored_as("loan.settlement-agreed.v1")
@@ -1054,6 +1060,9 @@ class SettlementAgreed(LoanEvent):
     """All that closing the loan would take on the day."""
     reason: str
     command_id: str = ""
+    requested_by: str = ""
+    approved_by: str = ""
+    """The second person, where the lender asks for one."""
 
 
 @stored_as("loan.settlement-lapsed.v1")
@@ -1119,6 +1128,9 @@ class RefundOwed(LoanEvent):
     paise: int
     reason: str
     command_id: str = ""
+    requested_by: str = ""
+    approved_by: str = ""
+    """The second person, where the lender asks for one."""
 
 
 @stored_as("loan.refund-instructed.v1")

@@ -565,6 +565,19 @@ class ServicingCommand(Inbound):
     reason: str = ""
 
 
+class GivesUpMoney(ServicingCommand):
+    """What the lender may want two persons for; the API sees to it."""
+
+    approved_by: str = ""
+    """Who agreed; never the one who asked."""
+
+    @model_validator(mode="after")
+    def _two_persons(self) -> Self:
+        if self.approved_by and self.approved_by.casefold() == self.requested_by.casefold():
+            raise ValueError("approved_by is another person than requested_by")
+        return self
+
+
 EffectiveOn = Annotated[Day, Field(validation_alias=AliasChoices("effective_on", "effective_from", "from"))]
 Rows = Annotated[int, Field(strict=True, ge=1, le=3660)]
 Percent = Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,8})?$")]
@@ -647,14 +660,19 @@ class ResetRate(ServicingCommand):
         )
 
 
-class Settle(ServicingCommand):
+class Settle(GivesUpMoney):
     TYPE = "servicing.settle.v1"
     amount_paise: Paise
     pay_by: Annotated[Day | None, Field(validation_alias=AliasChoices("pay_by", "valid_until"))] = None
 
     def command(self) -> c.Command:
         return c.Settle(
-            command_id=self.command_id, amount_paise=self.amount_paise, reason=self.reason, pay_by=self.pay_by
+            command_id=self.command_id,
+            amount_paise=self.amount_paise,
+            reason=self.reason,
+            pay_by=self.pay_by,
+            requested_by=self.requested_by,
+            approved_by=self.approved_by,
         )
 
 
@@ -665,12 +683,18 @@ class CancelDisbursal(ServicingCommand):
         return c.CancelDisbursal(command_id=self.command_id, reason=self.reason)
 
 
-class Refund(ServicingCommand):
+class Refund(GivesUpMoney):
     TYPE = "servicing.refund.v1"
     amount_paise: Paise | None = None
 
     def command(self) -> c.Command:
-        return c.RefundExcess(command_id=self.command_id, reason=self.reason, amount_paise=self.amount_paise)
+        return c.RefundExcess(
+            command_id=self.command_id,
+            reason=self.reason,
+            amount_paise=self.amount_paise,
+            requested_by=self.requested_by,
+            approved_by=self.approved_by,
+        )
 
 
 class RetryPayout(ServicingCommand):
@@ -862,7 +886,7 @@ class LevyCharge(ServicingCommand):
         )
 
 
-class Waive(ServicingCommand):
+class Waive(GivesUpMoney):
     TYPE = "servicing.waive.v1"
     charge_id: Reference
     amount_paise: Paise | None = None
@@ -873,6 +897,8 @@ class Waive(ServicingCommand):
             charge_id=self.charge_id,
             reason=self.reason,
             amount_paise=self.amount_paise,
+            requested_by=self.requested_by,
+            approved_by=self.approved_by,
         )
 
 
@@ -1025,11 +1051,16 @@ class UpdateBankAccount(ServicingCommand):
         return (Secret(f"{self.loan_id}:payout-account", self.borrower_id, account),)
 
 
-class WriteOff(ServicingCommand):
+class WriteOff(GivesUpMoney):
     TYPE = "servicing.write-off.v1"
 
     def command(self) -> c.Command:
-        return c.WriteOff(command_id=self.command_id, reason=self.reason)
+        return c.WriteOff(
+            command_id=self.command_id,
+            reason=self.reason,
+            requested_by=self.requested_by,
+            approved_by=self.approved_by,
+        )
 
 
 CARRIES: dict[str, tuple[type[Inbound], ...]] = {

@@ -114,7 +114,9 @@ async def live(
             print(f"note: {note}", file=sys.stderr)
         if settings.database_url is None:
             await ensure_no_loans(qist.settings.database_dsn(), "qist demo")
-        print(f"Watch it live: {qist.http_url}/", file=sys.stderr)
+        print(f"Watch it live: {qist.http_url}{qist.way_in.path}", file=sys.stderr)
+        if qist.way_in.key:
+            print(f"API key of its administrator, shown only this once: {qist.way_in.key}", file=sys.stderr)
         if gateways is not None:
             at_gateways.announce_to(gateways, qist.http_url)
         driver = Driver(qist.settings, world, start, until, gateways)
@@ -131,7 +133,10 @@ async def live(
             found: dict[str, Any] = {}
             if gateways is not None:
                 gateways.settle_books()
-                found = {"gateways": gateways.summary(), **await at_gateways.reconciled(gateways, qist.http_url)}
+                found = {
+                    "gateways": gateways.summary(),
+                    **await at_gateways.reconciled(gateways, qist.http_url, await own_key(qist.settings)),
+                }
             summary = await summarise(database, driver, world.books, elapsed)
         finally:
             await database.close()
@@ -141,6 +146,19 @@ async def live(
             at_gateways.judge(summary)
     print(jsonlib.dumps(summary, indent=2) if as_json else told(summary))
     return 0 if summary["reconciles"] else 1
+
+
+async def own_key(settings: Settings) -> str:
+    """A key for the demo's own finance department: somebody else's database asks for one."""
+    from adapters.access import keys
+    from adapters.database import connect_pool
+
+    pool = await connect_pool(settings.database_dsn(), name="demo", size=1)
+    try:
+        await keys.revoke(pool, "demo", by="qist")
+        return (await keys.create(pool, "demo", ["operator"], by="qist"))[1]
+    finally:
+        await pool.close()
 
 
 class Progress:

@@ -58,6 +58,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "codes classify": ("adapters.cli.codes:classify", "Say what a code means, from now on and without a release."),
     "report": ("adapters.cli.report:app", "Compliance and management reports, each reconciled to the ledger."),
     "audit verify": ("adapters.cli.audit:verify", "Hash chains, trial balance, read models: name every flaw."),
+    "api-keys create": ("adapters.cli.api_keys:create", "Make a key for a person or a system; it is shown once."),
+    "api-keys list": ("adapters.cli.api_keys:list_keys", "Who has a key, for what, and when it was last used."),
+    "api-keys revoke": ("adapters.cli.api_keys:revoke", "From this moment on a key opens nothing."),
     "send": ("adapters.cli.send:send", "Publish a message as an upstream system or a gateway would."),
     "scenario": ("adapters.cli.scenario:scenario", "A loan's life from a file: no broker, no database."),
     "key-facts": ("adapters.cli.key_facts:statement", "The Key Facts Statement of a loan to be given, as data."),
@@ -84,6 +87,7 @@ GROUPS: Final[dict[str, str]] = {
     "cases": "Work for people: collections and support.",
     "codes": "Failure codes of gateways and banks.",
     "product": "What the lender decided for a kind of loan.",
+    "api-keys": "Keys to the API and the pages.",
     "audit": "Proof that the books are whole.",
 }
 

@@ -7,12 +7,15 @@ import json as jsonlib
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from adapters.cli.running import run, settings_or_exit
 from adapters.settings import Settings
+
+if TYPE_CHECKING:
+    from adapters.system import System
 
 
 def up(
@@ -44,7 +47,7 @@ async def _up(settings: Settings, *, json: bool, logs: bool) -> None:
     async with system(settings) as started:
         for note in started.notes:
             print(f"note: {note}", file=sys.stderr)
-        places = _places(started.http_url, started.settings, embedded_database=settings.database_url is None)
+        places = _places(started, embedded_database=settings.database_url is None)
         print(jsonlib.dumps(places) if json else _told(places), flush=True)
         follower = asyncio.create_task(follow(started.children)) if logs else None
         try:
@@ -54,9 +57,13 @@ async def _up(settings: Settings, *, json: bool, logs: bool) -> None:
                 follower.cancel()
 
 
-def _places(http_url: str, settings: Settings, *, embedded_database: bool) -> dict[str, str | int | None]:
-    """Where everything is. The embedded database's URL is of use only with its password; any other keeps its own."""
+def _places(started: System, *, embedded_database: bool) -> dict[str, str | int | None]:
+    """Where everything is, and how to come in: a link that signs in once, and the first administrator's key, which is
+    never told again. The embedded database's URL is of use only with its password; any other keeps its own."""
+    http_url, settings, way_in = started.http_url, started.settings, started.way_in
     return {
+        **({"sign_in": f"{http_url}{way_in.path}"} if way_in.path != "/" else {}),
+        **({"api_key": way_in.key} if way_in.key else {}),
         "dashboard": f"{http_url}/",
         "api": f"{http_url}/api/v1",
         "broker": settings.kafka_bootstrap,
@@ -68,5 +75,8 @@ def _places(http_url: str, settings: Settings, *, embedded_database: bool) -> di
 
 
 def _told(places: dict[str, str | int | None]) -> str:
-    lines = [f"  {name:<10} {place}" for name, place in places.items() if name != "pid"]
+    lines = [f"  {name:<10} {place}{TOLD.get(name, '')}" for name, place in places.items() if name != "pid"]
     return "\n".join(["Qist is up.", *lines, "Ctrl-C stops everything."])
+
+
+TOLD = {"sign_in": "   (once, within the hour)", "api_key": "   (admin; shown only this once)"}

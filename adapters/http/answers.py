@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import Query, Request, Response
+from starlette.types import Scope
 
+from adapters.access.permissions import API
 from adapters.http.problems import Problem
 from domain.calendar import IST
 
-API = "/api/v1"
 LARGEST_PAGE = 200
 
 Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Items on a page.")]
@@ -21,8 +22,8 @@ Cursor = Annotated[str | None, Query(description="`next_cursor` of the page befo
 
 
 def json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer. Read models move all the time, so nothing is kept without asking again."""
-    headers = {"Cache-Control": "no-cache", **(headers or {})}
+    """A JSON answer. Read models move all the time, so nothing is kept without asking again, nor for anybody else."""
+    headers = {"Cache-Control": "private, no-cache", **(headers or {})}
     return Response(orjson.dumps(body), status, headers, "application/json")
 
 
@@ -69,7 +70,7 @@ def unchanged(request: Request, tag: str) -> Response | None:
     """304 when the client has this very version (RFC 9110: weak comparison)."""
     known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
     if tag.removeprefix("W/") in known or "*" in known:
-        return Response(status_code=304, headers={"ETag": tag, "Cache-Control": "no-cache"})
+        return Response(status_code=304, headers={"ETag": tag, "Cache-Control": "private, no-cache"})
     return None
 
 
@@ -79,3 +80,12 @@ def moment_of(said: str) -> datetime:
         return datetime.fromisoformat(said)
     except ValueError:
         raise Problem(422, "cursor-invalid", "The cursor is none of ours; begin again without one.") from None
+
+
+def route_of(scope: Scope) -> str:
+    """The route's whole pattern. (FastAPI tells it without the prefix under which its router is included.)"""
+    pattern = getattr(scope.get("route"), "path", None)
+    if pattern is None:
+        return "none"
+    prefix = API if scope["path"].startswith(f"{API}/") and not pattern.startswith(f"{API}/") else ""
+    return prefix + pattern

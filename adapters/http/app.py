@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Response
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adapters.access.permissions import OPEN, rule_of
 from adapters.http import (
+    access,
+    approvals,
     cases,
     commands,
     documents,
     failure_codes,
+    gate,
     health,
     loan_pages,
     loans,
@@ -24,8 +29,10 @@ from adapters.http import (
     preview,
     problems,
     reconciliation,
+    rendering,
     reports,
     set_aside,
+    sign_in,
     webhooks,
     work_pages,
 )
@@ -43,7 +50,27 @@ SECURITY = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+
+STRICT_TRANSPORT = "max-age=31536000"
+"""Only said over TLS, where it means something; a year, as browsers' lists ask for."""
+
+
+SERVED = tuple(
+    module.router
+    for module in (
+        loans, documents, commands, preview, approvals, portfolio, cases, failure_codes, set_aside, reconciliation,
+        reports, webhooks, health, access,
+    )
+)  # fmt: skip
+"""The API."""
+
+# Health also where orchestrators and Prometheus look by custom.
+BESIDE = (
+    health.router, pages.router, loan_pages.router, work_pages.router, pay.router, sign_in.router, approvals.pages,
+)  # fmt: skip
+"""What is not part of the API."""
 
 
 def create_app() -> FastAPI:
@@ -59,23 +86,40 @@ def create_app() -> FastAPI:
         openapi_url=f"{API}/openapi.json",
         docs_url=None,
         redoc_url=None,
+        dependencies=[Depends(gate.gate)],
     )
-    for routes in (
-        loans, documents, commands, preview, portfolio, cases, failure_codes, set_aside, reconciliation, reports,
-        webhooks, health,
-    ):  # fmt: skip
-        app.include_router(routes.router, prefix=API)
-    # Where orchestrators and Prometheus look by custom, too.
-    app.include_router(health.router, include_in_schema=False)
-    app.include_router(pages.router, include_in_schema=False)
-    app.include_router(loan_pages.router, include_in_schema=False)
-    app.include_router(work_pages.router, include_in_schema=False)
-    app.include_router(pay.router, include_in_schema=False)
+    for router in SERVED:
+        app.include_router(router, prefix=API)
+    for router in BESIDE:
+        app.include_router(router, include_in_schema=False)
     problems.install(app)
+
+    @app.exception_handler(problems.Problem)
+    async def _(request: Request, problem: problems.Problem) -> Response:
+        if request.url.path.startswith(f"{API}/") or "text/html" not in request.headers.get("accept", ""):
+            return problems.answer(request, problem)
+        answer = rendering.html(
+            "refused.html", status=problem.status, here="", title=problem.title, said=problem.detail
+        )
+        answer.headers.update(problem.headers)
+        return answer
+
+    @app.exception_handler(gate.SignInFirst)
+    async def _(request: Request, error: gate.SignInFirst) -> Response:
+        return RedirectResponse(gate.to_sign_in(request), 303, {"Cache-Control": "no-store"})
+
     app.add_middleware(Guarded)
     app.add_middleware(health.Timed)
     app.openapi = lambda: described(app)  # type: ignore[method-assign]
     return app
+
+
+SCHEMES: dict[str, Any] = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key (`qist api-keys create`), `qist_...`."},
+    "keyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same."},
+    "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Of the identity provider."},
+}
+"""How a request may prove who asks."""
 
 
 def described(app: FastAPI) -> dict[str, Any]:
@@ -89,10 +133,14 @@ def described(app: FastAPI) -> dict[str, Any]:
         parts["Fault"] = models.Fault.model_json_schema()
         problem = {"schema": {"$ref": models.REF.format(model="Problem")}}
         told = {"description": "A problem (RFC 9457)", "content": {problems.MEDIA_TYPE: problem}}
-        for path in schema["paths"].values():
-            for operation in path.values():
+        for pattern, path in schema["paths"].items():
+            for method, operation in path.items():
                 operation["responses"].pop("422", None)
                 operation["responses"]["default"] = told
+                permission = rule_of(method.upper(), pattern).permission
+                operation["security"] = [] if permission == OPEN else [{name: []} for name in SCHEMES]
+                operation["x-permission"] = permission
+        schema["components"]["securitySchemes"] = SCHEMES
         for unused in ("HTTPValidationError", "ValidationError"):
             parts.pop(unused, None)
         schema["components"]["schemas"] = dict(sorted(parts.items()))
@@ -121,6 +169,8 @@ class Guarded:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY.items():
                     headers.setdefault(name, value)
+                if request.url.scheme == "https":
+                    headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
             await send(message)
 
         await self._app(scope, receive, sending)

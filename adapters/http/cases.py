@@ -10,6 +10,7 @@ from adapters import casework
 from adapters.http import models
 from adapters.http.answers import Cursor, Limit, decode, json, moment_of, page, plain
 from adapters.http.desk import AtDesk
+from adapters.http.gate import present, require
 from adapters.http.problems import Problem
 
 router = APIRouter(tags=["collections"])
@@ -63,6 +64,7 @@ async def show_case(
     if found is None:
         raise Problem(404, "case-unknown", f"There is no case {case_id[:100]!r}.")
     if notes:
+        require(present(), "notes.read")
         await casework.add_notes(desk.events, found)
     return json({**plain(found), "history": [plain(one) for one in found["history"]]})
 

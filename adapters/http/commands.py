@@ -15,10 +15,14 @@ import orjson
 from fastapi import APIRouter, Header, Path, Request, Response
 from pydantic import ValidationError
 
+from adapters.access import approvals
+from adapters.access.permissions import permission_of_command
 from adapters.http import models
 from adapters.http.accepted import Sent
-from adapters.http.answers import json, local
+from adapters.http.answers import API, json, local
 from adapters.http.desk import AtDesk, Desk
+from adapters.http.gate import present, require, signing
+from adapters.http.held import as_result, held_back
 from adapters.http.loans import LoanId
 from adapters.http.problems import Problem, invalid_body
 from streams.envelope import headers_for
@@ -54,23 +58,29 @@ async def send_command(
     """The engine decides in turn: 202 and where the result will be; with `Prefer: wait=N` the result itself (200)."""
     waiting = seconds_to_wait(prefer)
     told = await submit(desk, loan_id, await json_object(request), idempotency_key, waiting)
-    if told["status"] != "pending":
+    if told["status"] not in UNDECIDED:
         return json(told, headers={"Preference-Applied": f"wait={waiting:g}"} if waiting else None)
-    return json(told, 202, {"Location": f"/api/v1/commands/{quote(told['command_id'], safe='')}"})
+    return json(told, 202, {"Location": f"{API}/commands/{quote(told['command_id'], safe='')}"})
+
+
+UNDECIDED = ("pending", "awaiting_approval")
 
 
 async def submit(
     desk: Desk, loan_id: str, body: dict[str, Any], idempotency_key: str | None = None, waiting: float = 0
 ) -> dict[str, Any]:
-    """Send a command; its result if it comes (or came) in time, else `pending`."""
+    """Send a command, or hold it for a second person; its result if it comes (or came) in time, else `pending`."""
     model, command_id, body = await checked(desk, body, loan_id, idempotency_key)
-    await desk.loan(loan_id)
+    loan = await desk.loan(loan_id)
     known = await result_of(desk, command_id)
     if known is not None and known["status"] != "failed":
         if (known["loan_id"], known["type"]) != (loan_id, model.TYPE):
             raise another_use(command_id)
         return known
-    await send(desk, model, command_id, loan_id, body, orjson.dumps(body))
+    held, body = await held_back(desk, present(), model, loan, body)
+    if held is not None:
+        return held
+    await send(desk, model, command_id, loan_id, body)
     pending = {"command_id": command_id, "loan_id": loan_id, "type": model.TYPE, "status": "pending"}
     return await wait_for_result(desk, command_id, waiting) or pending
 
@@ -81,10 +91,11 @@ async def submit(
     responses=models.ok(models.CommandResult),
 )
 async def show_command(desk: AtDesk, command_id: Annotated[str, Path(max_length=200)]) -> Response:
-    """`pending`, then `done`, `repeated`, `refused` (with the phrase that says why) or `failed` (a mistake of ours)."""
-    result = await result_of(desk, command_id)
-    if result is not None:
-        return json(result)
+    """`pending`, then `done`, `repeated`, `refused` (with the phrase that says why) or `failed` (a mistake of ours).
+    Where a second person decides, `awaiting_approval` before that, or `declined` or `lapsed` instead."""
+    told = await told_of(desk, command_id)
+    if told is not None:
+        return json(told)
     sent = desk.accepted.get(command_id)
     if sent is None:
         raise Problem(404, "command-unknown", "There is no result under this id, and this server did not send it.")
@@ -98,10 +109,15 @@ async def show_command(desk: AtDesk, command_id: Annotated[str, Path(max_length=
 async def checked(
     desk: Desk, body: dict[str, Any], loan_id: str, idempotency_key: str | None = None
 ) -> tuple[type[Inbound], str, dict[str, Any]]:
-    """The model of a command, its id, and its whole body; a `Problem` that names each field at fault."""
-    model = model_named(body.pop("type", None))
+    """The model of a command, its id, and its whole body, in the name of whoever asks and may; a `Problem` that names
+    each field at fault."""
+    who, model = present(), model_named(body.pop("type", None))
+    require(who, permission_of_command(short(model)))
     command_id = one_id(idempotency_key, body.get("command_id"))
     body = complete(body, loan_id, command_id, (await desk.now()).isoformat())
+    body["requested_by"] = signing(who, body.get("requested_by"), "requested_by", otherwise=REQUESTED_BY)
+    if body.pop("approved_by", None) and not who.anonymous:
+        raise Problem(422, "approval-not-taken", "Who approves says so at /api/v1/approvals, not in the command.")
     try:
         model.model_validate_json(orjson.dumps(body))
     except ValidationError as error:
@@ -125,12 +141,17 @@ async def json_object(request: Request) -> dict[str, Any]:
     return body
 
 
+def short(model: type[Inbound]) -> str:
+    """`waive` of `servicing.waive.v1`."""
+    return model.TYPE.split(".")[1]
+
+
 def model_named(kind: Any) -> type[Inbound]:
     """`restructure` and `servicing.restructure.v1` mean the same."""
     name = kind if isinstance(kind, str) and "." in kind else f"servicing.{kind}.v1"
     model = MODEL_OF.get(name)
     if model is None:
-        known = sorted(name.split(".")[1] for name in MODEL_OF)
+        known = sorted(short(known) for known in MODEL_OF.values())
         raise Problem(
             422,
             "command-unknown",
@@ -161,7 +182,7 @@ def complete(body: Mapping[str, Any], loan_id: str, command_id: str, now: str) -
             "The body is about another loan than the address.",
             errors=[{"pointer": "/loan_id", "detail": "not the loan of the address"}],
         )
-    given = {"requested_by": REQUESTED_BY, "requested_at": now, **body}
+    given = {"requested_at": now, **body}
     return {**given, "loan_id": loan_id, "command_id": command_id}
 
 
@@ -174,9 +195,7 @@ def seconds_to_wait(prefer: str | None) -> float:
 # --- Sending and waiting -------------------------------------------------------------------------------------
 
 
-async def send(
-    desk: Desk, model: type[Inbound], command_id: str, loan_id: str, body: Mapping[str, Any], value: bytes
-) -> None:
+async def send(desk: Desk, model: type[Inbound], command_id: str, loan_id: str, body: Mapping[str, Any]) -> None:
     """Put it on servicing.commands, in the loan's partition, unless this very command is on its way already."""
     now = await desk.now()
     what_counts = {name: held for name, held in body.items() if name != "requested_at"}
@@ -188,7 +207,7 @@ async def send(
         COMMANDS.name,
         partition=desk.home(loan_id),
         key=loan_id.encode(),
-        value=value,
+        value=orjson.dumps(body),
         headers=headers_for(model.TYPE, command_id, SOURCE, now),
     )
     desk.accepted.add(Sent(command_id, loan_id, model.TYPE, fingerprint, now))
@@ -206,6 +225,14 @@ async def wait_for_result(desk: Desk, command_id: str, seconds: float) -> dict[s
             return result
         await asyncio.sleep(LOOK_EVERY)
     return None
+
+
+async def told_of(desk: Desk, command_id: str) -> dict[str, Any] | None:
+    """Its result, or how it stands with the second person; None of a command that is not decided and was not held."""
+    result = await result_of(desk, command_id)
+    if result is None and (request := await approvals.find(desk.pool, command_id, await desk.now())) is not None:
+        return as_result(request)
+    return result
 
 
 async def result_of(desk: Desk, command_id: str) -> dict[str, Any] | None:

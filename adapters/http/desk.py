@@ -12,6 +12,8 @@ from typing import Annotated, cast
 import asyncpg
 from fastapi import Depends, Request
 
+from adapters.access.limits import Limits
+from adapters.access.oidc import Oidc
 from adapters.clocks import clock_of
 from adapters.database import open_house
 from adapters.documents.office import Office, office_of
@@ -53,6 +55,9 @@ class Desk:
     live: Live
     office: Office
     """Makes documents."""
+    limits: Limits
+    oidc: Oidc | None = None
+    """The identity provider, where one is set."""
     accepted: Accepted = field(default_factory=Accepted)
     vendors: Mapping[str, Webhooks] = field(default_factory=dict[str, Webhooks])
     """Gateways that sign and speak in their own way."""
@@ -102,6 +107,8 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             ends=ends,
             live=Live(),
             office=office_of(settings, pool),
+            limits=Limits(settings.rate_limit),
+            oidc=Oidc(settings) if settings.oidc_issuer else None,
             vendors={
                 name: vendor_of(config) for name, config in load_gateways(settings).items() if isinstance(config, Api)
             },

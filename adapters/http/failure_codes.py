@@ -12,6 +12,7 @@ from adapters.http import models
 from adapters.http.answers import json, plain
 from adapters.http.commands import json_object
 from adapters.http.desk import AtDesk
+from adapters.http.gate import present, signing
 from adapters.http.problems import Problem, invalid_body
 from domain.failures import family
 
@@ -28,7 +29,8 @@ class Word(BaseModel):
     action: str
     meaning: Annotated[str, Field(min_length=1, max_length=500)]
     charge_bounce: bool = False
-    by: Annotated[str, Field(min_length=1, max_length=100)]
+    by: Annotated[str | None, Field(min_length=1, max_length=100)] = None
+    """Only where nobody signs in."""
 
 
 @router.get("/failure-codes", summary="What failure codes mean", responses=models.ok(models.FailureCodeList))
@@ -75,6 +77,7 @@ async def classify(request: Request, desk: AtDesk) -> Response:
         word = Word.model_validate(await json_object(request))
     except ValidationError as error:
         raise invalid_body(error) from None
+    by = signing(present(), word.by, "by")
     now = await desk.now()
     try:
         number, new = await failure_codes.classify(
@@ -85,7 +88,7 @@ async def classify(request: Request, desk: AtDesk) -> Response:
             action=word.action,
             meaning=word.meaning,
             charge_bounce=word.charge_bounce,
-            by=word.by,
+            by=by,
             now=now,
         )
     except failure_codes.Contradicts as no:
@@ -96,6 +99,6 @@ async def classify(request: Request, desk: AtDesk) -> Response:
             errors=[{"pointer": f"/{field}", "detail": why} for field, why in no.flaws],
         ) from None
     waiting = await casework.about(desk.pool, word.rail, word.code)
-    await casework.close_classified(desk.sender, desk.partitions, waiting, number, word.meaning, word.by, now)
+    await casework.close_classified(desk.sender, desk.partitions, waiting, number, word.meaning, by, now)
     told = {"rail": word.rail, "code": word.code, "number": number, "new": new}
     return json({**told, "cases_closed": [one["case_id"] for one in waiting]}, 201 if new else 200)

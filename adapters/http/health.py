@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.event_store.migrate import shipped
 from adapters.http import models
-from adapters.http.answers import API, json
+from adapters.http.answers import json, route_of
 from adapters.http.desk import AtDesk, Desk
 from adapters.http.lag import lag
 from adapters.http.reconciliation import open_differences
@@ -189,15 +189,6 @@ def gauge(name: str, what: str, value: Any) -> GaugeMetricFamily:
 
 def age(since: datetime | None, now: datetime) -> float:
     return 0.0 if since is None else max(0.0, (now - since).total_seconds())
-
-
-def route_of(scope: Scope) -> str:
-    """The route's whole pattern. (FastAPI tells it without the prefix under which its router is included.)"""
-    pattern = getattr(scope.get("route"), "path", None)
-    if pattern is None:
-        return "none"
-    prefix = API if scope["path"].startswith(f"{API}/") and not pattern.startswith(f"{API}/") else ""
-    return prefix + pattern
 
 
 class Timed:

@@ -12,13 +12,15 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from adapters import casework
+from adapters.access.permissions import permission_of_command
 from adapters.documents.figures import financial_year
 from adapters.documents.office import kinds_of
 from adapters.documents.recipes import KINDS
 from adapters.http.actions import ACTIONS, Action, form, label_of, read, words
 from adapters.http.answers import plain
-from adapters.http.commands import LARGEST_BODY, checked, result_of, submit
+from adapters.http.commands import LARGEST_BODY, checked, submit, told_of
 from adapters.http.desk import AtDesk, Desk
+from adapters.http.gate import present
 from adapters.http.loans import around, balances_of, events_of, loan_then
 from adapters.http.phrases import TONES
 from adapters.http.preview import preview
@@ -69,8 +71,8 @@ async def around_a_loan(desk: Desk, loan_id: str, at: str | None, told: str) -> 
         "offers": offers(loan, ist_day(instant), past=bool(at)),
         "cases": [] if at else await cases_of(desk, loan_id, now),
         "tones": TONES,
-        "actions": [] if at else list(ACTIONS.values()),
-        "told": await result_of(desk, told) if told else None,
+        "actions": [] if at else [one for one in ACTIONS.values() if may(one)],
+        "told": await told_of(desk, told) if told else None,
         "time": await timeline(desk, loan_id, instant if at else None, now),
     }
 
@@ -84,6 +86,11 @@ def offers(loan: Loan, on: date, *, past: bool) -> list[tuple[str, str]]:
     if not past and loan.disbursed_on is not None and loan.disbursed_on < year:
         offered.append(("Interest certificate, year before", f"interest-certificate?on={year - timedelta(days=1)}&"))
     return offered
+
+
+def may(action: Action) -> bool:
+    """Whether whoever looks may do it."""
+    return present().may(permission_of_command(action.command))
 
 
 async def cases_of(desk: Desk, loan_id: str, now: datetime) -> list[dict[str, Any]]:
@@ -131,6 +138,7 @@ async def do(request: Request, desk: AtDesk, loan_id: str, command: str) -> Resp
     if len(raw) > LARGEST_BODY:
         raise Problem(413, "body-too-large", f"A form has at most {LARGEST_BODY} bytes.")
     typed = dict(parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True))
+    typed.pop("csrf", None)
     command_id = typed.pop("command_id", "") or str(uuid4())
     action = action_named(command)
     body, faults = read(action, typed)

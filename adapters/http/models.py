@@ -329,23 +329,56 @@ class Quote(Answer):
 # --- Commands and webhooks -----------------------------------------------------------------------------------
 
 
+class Approval(Answer):
+    """A command that a second person decides on."""
+
+    command_id: str
+    loan_id: str
+    type: str
+    state: Literal["awaiting", "approved", "declined", "lapsed"]
+    reason: str | None
+    amount_paise: int | None = Field(description="As the command says; null where it says none.")
+    at_stake_paise: int = Field(description="What it would have given up or paid out when it was asked for.")
+    requested_by: str
+    requested_at: datetime
+    lapses_at: datetime
+    decided_by: str | None
+    decided_at: datetime | None
+    note: str
+
+
+class ApprovalPage(Page):
+    items: list[Approval]
+
+
+class ApprovalDecision(BaseModel):
+    """A second person's word."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    decision: Literal["approve", "decline"]
+    note: Annotated[str, Field(max_length=500)] = ""
+
+
 class CommandAccepted(Answer):
     command_id: str
     loan_id: str
     type: str
-    status: Literal["pending"]
+    status: Literal["pending", "awaiting_approval", "declined", "lapsed"]
+    detail: str | None = None
+    approval: Approval | None = Field(None, description="Of a command that a second person decides on.")
 
 
 class CommandResult(Answer):
     command_id: str
     loan_id: str
     type: str
-    status: Literal["pending", "done", "repeated", "refused", "failed"]
+    status: Literal["pending", "done", "repeated", "refused", "failed", "awaiting_approval", "declined", "lapsed"]
     refusal: str | None = Field(None, description="The phrase that says why not.")
     detail: str | None = None
     version: int = Field(0, description="Of the loan, after it.")
     decided_at: datetime | None = None
     sent_at: datetime | None = None
+    approval: Approval | None = Field(None, description="Of a command that a second person decides on.")
 
 
 class Picture(Answer):
@@ -917,7 +950,7 @@ class Resolution(Answer):
 
     way: Literal["accept", "book", "reverse", "same", "apart"]
     note: str = Field(min_length=1, max_length=2000)
-    by: str = Field(min_length=1, max_length=100, description="Who decides.")
+    by: str | None = Field(None, min_length=1, max_length=100, description="Who decides; only where nobody signs in.")
     loan_id: str = Field("", max_length=64, description="Of `book`: on which loan, where the line names none.")
     other: str = Field("", max_length=300, description="Of `same`: the subject of the movement.")
 
@@ -956,6 +989,31 @@ class ReconciliationTotals(Answer):
 
 
 FILE_TYPES = ("text/csv", "application/xml", "text/xml", "application/octet-stream")
+
+
+# --- Access --------------------------------------------------------------------------------------------------
+
+
+class Access(Answer):
+    number: int
+    at: datetime = Field(description="Real time.")
+    who: str
+    subject: str = Field(description="The credential: `key:ID`, `oidc:SUBJECT`, or `open` for this machine.")
+    what: str = Field(description="The route, such as `GET /api/v1/loans/{loan_id}/ledger`.")
+    loan_id: str | None
+    borrower_id: str | None
+    detail: dict[str, str]
+
+
+class AccessPage(Page):
+    items: list[Access]
+
+
+class Me(Answer):
+    name: str = Field(description="As events and the access log have it.")
+    signed_in: bool
+    roles: list[str]
+    permissions: list[str]
 
 
 # --- Operations ----------------------------------------------------------------------------------------------
@@ -1073,7 +1131,7 @@ def wire_schemas() -> dict[str, Any]:
     """The schemas that those bodies refer to. A command's `loan_id` is in the address, its `command_id` in a header."""
     carried = [model for topic, models in CARRIES.items() if topic.startswith("gateway.") for model in models]
     commands = CARRIES[COMMANDS.name]
-    bodies = (*carried, *commands, FileMapping, Resolution)
+    bodies = (*carried, *commands, FileMapping, Resolution, ApprovalDecision)
     _, told = models_json_schema([(model, "validation") for model in bodies], ref_template=REF)
     schemas: dict[str, Any] = told["$defs"]
     for model in commands:

@@ -20,6 +20,7 @@ from adapters.http.answers import decode, encode, plain
 from adapters.http.assets import assets
 from adapters.http.commands import LARGEST_BODY
 from adapters.http.desk import AtDesk, Desk
+from adapters.http.gate import present, signing
 from adapters.http.loans import find_loans, listed
 from adapters.http.portfolio import PING_SECONDS, SSE_HEADERS, STAGES, dashboard
 from adapters.http.problems import Problem
@@ -137,12 +138,13 @@ async def decide(request: Request, desk: AtDesk, state: str = "", q: str = "", a
     if len(content) > LARGEST_BODY:
         raise Problem(413, "body-too-large", f"A form has at most {LARGEST_BODY} bytes.")
     said = {name: values[-1].strip() for name, values in parse_qs(content.decode("utf-8", "replace")).items()}
-    subject = said.pop("subject", "")
+    subject, _ = said.pop("subject", ""), said.pop("csrf", "")
     try:
         asked = models.Resolution.model_validate(said)
+        by = signing(present(), asked.by, "by")
         office = await office_of(desk)
-        await office.resolve(subject, asked.way, note=asked.note, by=asked.by, loan_id=asked.loan_id, other=asked.other)
-    except ValidationError:
+        await office.resolve(subject, asked.way, note=asked.note, by=by, loan_id=asked.loan_id, other=asked.other)
+    except (ValidationError, Problem):
         return await differences(request, desk, state, q, after, no="A decision needs a way, a note and your name.")
     except (Conflict, Unknown) as no:
         return await differences(request, desk, state, q, after, no=f"{no}.")

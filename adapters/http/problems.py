@@ -56,6 +56,10 @@ class Problem(Exception):
         self.more = more
         super().__init__(detail)
 
+    @property
+    def title(self) -> str:
+        return self.kind.replace("-", " ").capitalize()
+
 
 def loan_unknown(loan_id: str) -> Problem:
     return Problem(404, "loan-unknown", f"There is no loan {loan_id[:64]!r}.")
@@ -64,6 +68,14 @@ def loan_unknown(loan_id: str) -> Problem:
 def invalid_body(error: ValidationError) -> Problem:
     """Every field at fault, each named by its JSON pointer; what was sent is not repeated (it may be personal)."""
     return Problem(422, "body-invalid", "The body is not what its type asks for.", errors=faults(error.errors()))
+
+
+def of(refused: Refused) -> Problem:
+    """The domain's no, with the field and the figures that decided."""
+    kind = refused.refusal.value.replace("_", "-")
+    more = {"errors": [{"pointer": refused.field, "detail": refused.sentence()}]} if refused.field else {}
+    status = STATUS_OF.get(refused.refusal, 409)
+    return Problem(status, kind, EXPLAINED[refused.refusal], **more, **_plain(refused.facts))
 
 
 def faults(errors: Sequence[Mapping[str, Any]], skip: int = 0) -> list[dict[str, str]]:
@@ -82,10 +94,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Refused)
     async def _(request: Request, refused: Refused) -> Response:
-        kind = refused.refusal.value.replace("_", "-")
-        more = {"errors": [{"pointer": refused.field, "detail": refused.sentence()}]} if refused.field else {}
-        status = STATUS_OF.get(refused.refusal, 409)
-        return answer(request, Problem(status, kind, EXPLAINED[refused.refusal], **more, **_plain(refused.facts)))
+        return answer(request, of(refused))
 
     @app.exception_handler(HTTPException)
     async def _(request: Request, error: HTTPException) -> Response:
@@ -126,7 +135,7 @@ def answer(request: Request, problem: Problem) -> Response:
     """The problem as RFC 9457 has it."""
     body: dict[str, Any] = {
         "type": TYPE + problem.kind,
-        "title": problem.kind.replace("-", " ").capitalize(),
+        "title": problem.title,
         "status": problem.status,
         "detail": problem.detail,
         "instance": request.url.path,

@@ -13,6 +13,7 @@ from adapters.http import models
 from adapters.http.answers import Cursor, Limit, decode, json, moment_of, page
 from adapters.http.commands import json_object
 from adapters.http.desk import AtDesk, Desk
+from adapters.http.gate import present, signing
 from adapters.http.problems import Problem, invalid_body
 from adapters.reconciliation.csv_file import FileMapping
 from adapters.reconciliation.lines import FileRefused
@@ -23,7 +24,10 @@ router = APIRouter(prefix="/reconciliation", tags=["reconciliation"])
 
 LARGEST_FILE = 50_000_000
 StateAsked = Literal["missing", "extra", "amount_differs", "date_differs", "awaited", "resolved", "matched"]
-Who = Annotated[str, Query(min_length=1, max_length=100, description="Who does this; kept for good.")]
+Who = Annotated[
+    str | None,
+    Query(min_length=1, max_length=100, description="Who does this, where nobody signs in."),
+]
 Source = Annotated[str, Query(pattern=r"^[A-Za-z0-9._-]{1,40}$", description="Who says so.")]
 
 
@@ -66,7 +70,7 @@ async def take_file(
     desk: AtDesk,
     source: Source,
     format: Format,
-    by: Who,
+    by: Who = None,
     name: Annotated[str, Query(max_length=200, description="The file's name.")] = "",
 ) -> Response:
     """The body is the file as it is. 201 when it was taken, 200 when this very file had been; lines that are known are
@@ -74,6 +78,7 @@ async def take_file(
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in models.FILE_TYPES:  # which also keeps forms of foreign pages out
         raise Problem(415, "media-type-unsupported", f"Send the file as {' or '.join(models.FILE_TYPES)}.")
+    by = signing(present(), by, "by")
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
@@ -98,8 +103,9 @@ async def list_files(request: Request, desk: AtDesk, limit: Limit = 50, cursor: 
     responses=models.ok(models.DeclaredSource),
     openapi_extra=models.json_body(FileMapping),
 )
-async def declare_source(request: Request, desk: AtDesk, source: str, by: Who) -> Response:
+async def declare_source(request: Request, desk: AtDesk, source: str, by: Who = None) -> Response:
     """From now on; what was taken stays as it was read."""
+    by = signing(present(), by, "by")
     body = await json_object(request)
     async with told():
         mapping = mapping_from(body, "")
@@ -144,9 +150,10 @@ async def resolve(request: Request, desk: AtDesk, subject: str) -> Response:
         asked = models.Resolution.model_validate(body)
     except ValidationError as error:
         raise invalid_body(error) from None
+    by = signing(present(), asked.by, "by")
     async with told():
         done = await (await office_of(desk)).resolve(
-            subject, asked.way, note=asked.note, by=asked.by, loan_id=asked.loan_id, other=asked.other
+            subject, asked.way, note=asked.note, by=by, loan_id=asked.loan_id, other=asked.other
         )
     return json(done)
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from fastapi import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from adapters.http.assets import address_of
+from adapters.http.gate import asking
 from domain.money import RUPEE, format_rupees, round_ratio
 
 
@@ -91,6 +93,12 @@ def share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.2f}" if whole else "0"
 
 
+def csrf() -> Markup:
+    """What each form that changes something holds: the token of the session, nothing where there is none."""
+    who = asking()
+    return Markup('<input type="hidden" name="csrf" value="{}">').format(who.csrf if who else "")
+
+
 TEMPLATES = Environment(
     loader=PackageLoader("adapters.http", "templates"),
     autoescape=True,
@@ -112,4 +120,4 @@ TEMPLATES.filters.update(
     facts=facts,
     any=any,
 )
-TEMPLATES.globals.update(asset=address_of)
+TEMPLATES.globals.update(asset=address_of, asking=asking, csrf=csrf)

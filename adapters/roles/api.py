@@ -37,12 +37,15 @@ class Server(uvicorn.Server):
 
 async def run_api(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop`; requests in hand are finished, streams are ended."""
+    if settings.api_auth == "open":
+        log.warning("requests from this machine need no sign-in", setting="QIST_API_AUTH=open")
     async with open_desk(settings) as desk:
         app = create_app()
         app.state.desk = desk
         server = Server(
             uvicorn.Config(
                 app,
+                forwarded_allow_ips=settings.trusted_proxies,
                 host=settings.http_host,
                 port=settings.http_port,
                 log_config=None,  # our own logging is set up already

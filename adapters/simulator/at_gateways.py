@@ -326,10 +326,11 @@ def as_csv(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> bytes:
     return text.getvalue().encode()
 
 
-async def reconciled(gateways: Gateways, http_url: str) -> dict[str, Any]:
+async def reconciled(gateways: Gateways, http_url: str, key: str) -> dict[str, Any]:
     """Give all reports to the API, as finance would: what the comparison comes to."""
     api = f"{http_url}/api/v1/reconciliation"
-    async with aiohttp.ClientSession(raise_for_status=explained) as session:
+    headers = {"Authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession(raise_for_status=explained, headers=headers) as session:
         await session.put(f"{api}/sources/current-account", params={"by": "demo"}, json=STATEMENT)
         for name, content in gateways.reports():
             if content.count(b"\n") > 1:

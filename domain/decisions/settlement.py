@@ -45,6 +45,8 @@ def agree(loan: Loan, command: c.Settle, now: datetime, rules: Rules) -> Iterato
         outstanding_paise=outstanding,
         reason=command.reason,
         command_id=command.command_id,
+        requested_by=command.requested_by,
+        approved_by=command.approved_by,
     )
     yield from withdraw(loan, "a settlement was agreed")
 

@@ -102,6 +102,8 @@ def waive(loan: Loan, command: c.Waive, now: datetime, rules: Rules) -> Iterator
         command_id=command.command_id,
         gst_paise=(fact.waived + paise) * fact.gst // fact.total - fact.waived_gst if fact.total else 0,
         lines=[off, {"for": "refund" if ended else "excess", "paise": back}] if back else [],
+        requested_by=command.requested_by,
+        approved_by=command.approved_by,
     )
     if ended:
         yield from instruct_refund(loan, back, "a charge was given up")
@@ -141,7 +143,13 @@ def refund(loan: Loan, command: c.RefundExcess, now: datetime, rules: Rules) -> 
         raise Refused(Refusal.amount_must_be_positive, "/amount_paise", held_paise=loan.excess_paise)
     if paise > loan.excess_paise:
         raise Refused(Refusal.refund_exceeds_excess, "/amount_paise", held_paise=loan.excess_paise)
-    yield e.RefundOwed(paise=paise, reason=command.reason, command_id=command.command_id)
+    yield e.RefundOwed(
+        paise=paise,
+        reason=command.reason,
+        command_id=command.command_id,
+        requested_by=command.requested_by,
+        approved_by=command.approved_by,
+    )
     yield from instruct_refund(loan, paise, command.reason or "excess")
 
 
@@ -178,4 +186,6 @@ def write_off(loan: Loan, command: c.WriteOff, now: datetime, rules: Rules) -> I
         charges_paise=loan.unpaid_of("fee", "charge", "penal"),
         reason=command.reason,
         command_id=command.command_id,
+        requested_by=command.requested_by,
+        approved_by=command.approved_by,
     )

@@ -163,7 +163,7 @@ async def a_house(
     dsn: str, bootstrap: str, folder: Path, *, more_roles: Sequence[Role] = (), **more: Any
 ) -> AsyncIterator[House]:
     """Everything runs until the block ends; then it stops in an orderly way, or the test fails."""
-    more = {"http_port": free_port(), **more}
+    more = {"http_port": free_port(), "api_auth": "open", **more}
     settings = Settings(
         database_url=dsn,
         kafka_bootstrap=bootstrap,
@@ -179,7 +179,9 @@ async def a_house(
     await create_topics(settings, bootstrap)
     stop, database = asyncio.Event(), await asyncpg.connect(dsn)
     sender = Sender(settings, "test")
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.http_port}", timeout=40) as http:
+    # The server closes what is idle for 5 seconds: we do so first, or a request meets a closed door.
+    limits = httpx.Limits(keepalive_expiry=2)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.http_port}", timeout=40, limits=limits) as http:
         house = House(settings, database, http, sender, on("5 Jan 10:00"))
         await house.clock("5 Jan 10:00")
         roles = [
@@ -212,13 +214,13 @@ async def _answers(http: httpx.AsyncClient) -> bool:
 
 
 @asynccontextmanager
-async def a_house_of_its_own(make_database: MakeDatabase, services_dir: Path) -> AsyncIterator[House]:
+async def a_house_of_its_own(make_database: MakeDatabase, services_dir: Path, **settings: Any) -> AsyncIterator[House]:
     """On a database and an embedded broker that nobody else uses; both are gone afterwards."""
     folder = Path(tempfile.mkdtemp(dir=services_dir))
     broker = EmbeddedBroker(data_dir=folder)
     await broker.start()
     try:
-        async with make_database() as dsn, a_house(dsn, broker.bootstrap, folder) as house:
+        async with make_database() as dsn, a_house(dsn, broker.bootstrap, folder, **settings) as house:
             yield house
     finally:
         await broker.stop()
