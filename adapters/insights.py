@@ -15,7 +15,7 @@ from streams.ports import LogUnreachable
 
 
 class DashboardInsights:
-    """The counts of `dashboard.debits`; whole days before the one asked for only."""
+    """The counts of `dashboard.debits`, and of recoveries in `dashboard.daily`; whole days before the one asked for."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -31,18 +31,24 @@ class DashboardInsights:
                 day - timedelta(days=DAYS),
                 day,
             )
+            took = await self._pool.fetch(
+                "SELECT day, kind::int AS days, sum(count)::bigint AS count FROM dashboard.daily"
+                " WHERE metric = 'recovered_after_days' AND day >= $1 AND day < $2 GROUP BY 1, 2",
+                day - timedelta(days=DAYS),
+                day,
+            )
         except asyncpg.UndefinedTableError:
             return Insight(day)  # no projector has been here yet
         except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
             raise LogUnreachable(repr(error)) from error
-        return insight_of(rows, day)
+        return insight_of(rows, day, took)
 
 
-def insight_of(rows: Iterable[asyncpg.Record], day: date) -> Insight:
-    """From rows of counts by day, way and outcome."""
+def insight_of(rows: Iterable[asyncpg.Record], day: date, took: Iterable[asyncpg.Record] = ()) -> Insight:
+    """From rows of counts by day, way and outcome, and of recoveries by day and the days that they took."""
     days: defaultdict[date, Counter[tuple[Way, str]]] = defaultdict(Counter)
     for row in rows:
         way = Way(row["bank"], row["rail"], row["gateway"], row["hour"])
         outcome = SUCCESS if row["outcome"] == "succeeded" else row["failure_class"]
         days[row["day"]][way, outcome] += row["count"]
-    return Insight.from_days(days, day)
+    return Insight.from_days(days, day, {(row["day"], row["days"]): row["count"] for row in took})

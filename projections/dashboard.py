@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from domain import events as e
-from domain.calendar import IST
+from domain.calendar import IST, ist_day
 from domain.decisions.rules import Rules
 from domain.events import LoanEvent
 from domain.failures import SUCCESS
@@ -126,6 +126,12 @@ def settled(event: Any, loan: Loan) -> Iterator[tuple[str, int]]:
         yield f"{line['for']}:arrears" if late else line["for"], line["paise"]
 
 
+def days_taken(event: e.DebitSucceeded, loan: Loan) -> int:
+    """From the instalment's first answer to this one."""
+    first = next((one.at for one in loan.answered_debits if one.number == event.number), event.timestamp)
+    return (ist_day(event.timestamp) - ist_day(first)).days
+
+
 class Dashboard:
     """The projection `dashboard`."""
 
@@ -178,6 +184,9 @@ class DashboardFolding:
         if kind in SETTLING:
             for what, paise in settled(event, loan):
                 add(self.daily, (partition, day, "settled", what), paise, position, recorded_at)
+        if isinstance(event, e.DebitSucceeded) and event.attempt > 1:
+            key = (partition, day, "recovered_after_days", str(days_taken(event, loan)))
+            add(self.daily, key, event.amount_paise, position, recorded_at)
         if outcome is not None:
             debit: Any = event
             key = (

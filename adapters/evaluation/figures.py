@@ -98,7 +98,7 @@ def count(figures: Figures, population: Population, cycle: Cycle, outcome: str) 
     if first:
         figures.collected_first_paise += paise
         return
-    days = (cycle.tried[-1][0] - cycle.tried[0][0] // 24 * 24) // 24
+    days = cycle.days
     figures.recovered += 1
     figures.recovered_paise += paise
     figures.days += days

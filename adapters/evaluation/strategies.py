@@ -16,7 +16,7 @@ from domain.parts import Answered
 from domain.policies.insight import DAYS, Insight, Way
 from domain.policies.likelihood import Borrower
 from domain.policies.timing import Stakes
-from domain.policies.weighing import WAIT, Question, foresee, weigh
+from domain.policies.weighing import Question, foresee, price_of_a_day, weigh
 
 EVERY_DAYS = 3
 DAILY_ATTEMPTS = 25
@@ -35,6 +35,11 @@ class Cycle:
     """No attempt after this hour: the window's end, or the end of what is known."""
     tried: list[tuple[Hour, str]] = field(default_factory=list[tuple[Hour, str]])
     """Attempts with their outcomes."""
+
+    @property
+    def days(self) -> int:
+        """From the due day to the last attempt."""
+        return (self.tried[-1][0] - self.tried[0][0] // 24 * 24) // 24
 
 
 class Strategy(Protocol):
@@ -145,6 +150,8 @@ class Adaptive(Silent):
         self._answers[cycle.index].append(Answered(instant(at), cycle.number, outcome))
         self._dead[cycle.index] |= outcome == HARD
         self._book.add(Way(account.bank, account.rail, "", at % 24), day_of(at), outcome)
+        if outcome == SUCCESS and len(cycle.tried) > 1:
+            self._book.recovers(day_of(at), cycle.days)
 
     def again(self, cycle: Cycle) -> Hour | None:
         account = self.accounts[cycle.index]
@@ -154,6 +161,8 @@ class Adaptive(Silent):
         if outcome == HARD or tries < 1:
             return None
         moments = [instant(at) for at in allowed(rail, before + max(1, rail.min_gap_hours), cycle.last)]
+        insight = self._book.insight(day_of(before))
+        costs = self.costs
         weighed = weigh(
             Question(
                 borrower=Borrower(account.segment, account.salary_day or 0),
@@ -165,9 +174,11 @@ class Adaptive(Silent):
                 moments=moments,
                 tries=tries,
                 gap_hours=rail.min_gap_hours,
-                stakes=Stakes(account.instalment_paise, self.costs.attempt_paise, self.costs.bounce_charge_paise, WAIT),
+                stakes=Stakes(
+                    account.instalment_paise, costs.attempt_paise, costs.bounce_charge_paise, price_of_a_day(insight)
+                ),
             ),
-            self._book.insight(day_of(before)),
+            insight,
         )
         return hour_of(weighed.moments[0].at) if weighed.moments else None
 
@@ -177,7 +188,11 @@ class Book:
 
     def __init__(self) -> None:
         self._days: dict[date, Counter[tuple[Way, str]]] = {}
+        self._recoveries: Counter[tuple[date, int]] = Counter()
         self._known = Insight.empty()
+
+    def recovers(self, day: date, took_days: int) -> None:
+        self._recoveries[day, took_days] += 1
 
     def add(self, way: Way, day: date, outcome: str) -> None:
         self._days.setdefault(day, Counter())[way, outcome] += 1
@@ -185,7 +200,7 @@ class Book:
     def insight(self, today: date) -> Insight:
         """As of the start of a day."""
         if self._known.as_of != today:
-            self._known = Insight.from_days(self._days, today)
+            self._known = Insight.from_days(self._days, today, self._recoveries)
             for old in [day for day in self._days if (today - day).days > DAYS]:
                 del self._days[old]
         return self._known

@@ -1,7 +1,7 @@
-"""What the outcomes of the whole book say about banks, rails, gateways and hours: counts, as of a day's start.
+"""What the outcomes of the whole book say about banks, rails, gateways and hours, and how soon money is recovered.
 
-A decision looks at whole days before its own, never at today, so that it does not depend on which of today's records
-came first. Counts are of debits that were answered; money is not counted.
+These are counts, as of a day's start. A decision looks at whole days before its own, never at today, so that it does
+not depend on which of today's records came first. Counts are of debits that were answered; money is not counted.
 """
 
 from __future__ import annotations
@@ -65,24 +65,39 @@ class Insight:
     """The last `DAYS` whole days."""
     yesterday: Mapping[Way, Tally] = field(default_factory=lambda: MappingProxyType({}))
     """The last whole day alone: whether a bank or a switch is down."""
+    recovered: int = 0
+    """Debits that a later attempt brought in the last `DAYS` whole days..."""
+    recovery_days: int = 0
+    """... and the days from their first attempts, summed."""
 
     @classmethod
     def empty(cls) -> Insight:
         return cls()
 
     @classmethod
-    def from_days(cls, days: Mapping[date, Mapping[tuple[Way, str], int]], as_of: date) -> Insight:
-        """From counts by day, way and outcome (`success` or a failure class); days from `as_of` on are left out."""
+    def from_days(
+        cls,
+        days: Mapping[date, Mapping[tuple[Way, str], int]],
+        as_of: date,
+        recoveries: Mapping[tuple[date, int], int] = MappingProxyType({}),
+    ) -> Insight:
+        """From counts by day, way and outcome (`success` or a failure class), and of recoveries by day and the days
+        that they took; days from `as_of` on are left out."""
         counts: dict[Way, Tally] = {}
         yesterday: dict[Way, Tally] = {}
         for day, counted in days.items():
             age = (as_of - day).days
             for (way, outcome), many in counted.items() if 1 <= age <= DAYS else ():
-                told = replace(EMPTY, **{outcome: many})
-                counts[way] = counts.get(way, EMPTY) + told
+                seen = replace(EMPTY, **{outcome: many})
+                counts[way] = counts.get(way, EMPTY) + seen
                 if age == 1:
-                    yesterday[way] = yesterday.get(way, EMPTY) + told
-        return cls(as_of, counts, yesterday)
+                    yesterday[way] = yesterday.get(way, EMPTY) + seen
+        told = [(took, many) for (day, took), many in recoveries.items() if 1 <= (as_of - day).days <= DAYS]
+        return cls(as_of, counts, yesterday, sum(many for _, many in told), sum(took * many for took, many in told))
+
+    def days_to_recover(self, prior: float, weight: float = 20.0) -> float:
+        """Mean days of recoveries, shrunk to `prior`."""
+        return (self.recovery_days + prior * weight) / (self.recovered + weight)
 
     def of(
         self,

@@ -14,14 +14,14 @@ Slots are thirds of a day (before 9:00, before 14:00, later; Asia/Kolkata), coun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache, lru_cache
 from itertools import product
 from math import exp, log
 from operator import itemgetter, mul
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from domain.calendar import IST
 
@@ -297,8 +297,10 @@ def funded(belief: Belief, before: Seen | None, slot: int) -> float:
 Futures = dict[int, float]
 """Bits of slots since the due day in which the money is there -> weight."""
 
-LEAST = 0.002
-"""Habits that are believed less than this are left out of the futures."""
+Habit = TypeVar("Habit")
+
+LEAST = 0.0005
+"""A habit that is believed less than this is spoken for by one of the next."""
 
 
 def futures_of(belief: Belief, due_day: int, days: int) -> Futures:
@@ -307,16 +309,23 @@ def futures_of(belief: Belief, due_day: int, days: int) -> Futures:
     found: Futures = {}
     comes = _comes(due_day, days)
     weights = belief.weights
-    for (payday, lasts), weight in zip(MONTHLY, weights, strict=False):
-        if weight >= LEAST:
-            _add(found, weight, _paydays(comes[payday - 1], lasts, days))
-    for (period, phase, lasts), weight in zip(PERIODIC, weights[_MONTHLY_END:], strict=False):
-        if weight >= LEAST:
-            _add(found, weight, _periods((phase - due_day) % period, period, lasts, days))
-    for (often, kept), weight in zip(IRREGULAR, weights[_REGULAR_END:], strict=True):
-        if weight >= LEAST:
-            _add(found, weight, _waits(often, kept, days))
+    for (payday, lasts), weight in _believed(MONTHLY, weights[:_MONTHLY_END]):
+        _add(found, weight, _paydays(comes[payday - 1], lasts, days))
+    for (period, phase, lasts), weight in _believed(PERIODIC, weights[_MONTHLY_END:_REGULAR_END]):
+        _add(found, weight, _periods((phase - due_day) % period, period, lasts, days))
+    for (often, kept), weight in _believed(IRREGULAR, weights[_REGULAR_END:]):
+        _add(found, weight, _waits(often, kept, days))
     return found
+
+
+def _believed(habits: Sequence[Habit], weights: Sequence[float]) -> Iterator[tuple[Habit, float]]:
+    """The habits that count, each with its weight and that of those before it which alone do not."""
+    gathered = 0.0
+    for habit, weight in zip(habits, weights, strict=True):
+        gathered += weight
+        if gathered >= LEAST:
+            yield habit, gathered
+            gathered = 0.0
 
 
 def _add(futures: Futures, weight: float, others: Iterable[tuple[int, float]]) -> None:

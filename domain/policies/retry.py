@@ -24,7 +24,7 @@ from domain.parts import Answered
 from domain.policies.insight import Insight
 from domain.policies.likelihood import MODEL, PRIORS, Belief, Borrower
 from domain.policies.timing import Choice, Stakes
-from domain.policies.weighing import WAIT, Question, Weighed, percent, weigh
+from domain.policies.weighing import Question, Weighed, percent, price_of_a_day, weigh
 from domain.product import Product
 
 SALARY_WITHIN_DAYS = 10
@@ -145,7 +145,12 @@ def by_likelihood(
         moments=moments,
         tries=tries_left(product, tried, ist_day(now)),
         gap_hours=GAP_HOURS,
-        stakes=Stakes(failed.amount_paise, product.attempt_paise, product.charges["bounce"].amount_paise, WAIT),
+        stakes=Stakes(
+            failed.amount_paise,
+            product.attempt_paise,
+            product.charges["bounce"].amount_paise,
+            price_of_a_day(insight),
+        ),
     )
     weighed = weigh(question, insight)
     if not weighed.moments:
@@ -257,6 +262,7 @@ def inputs_of(question: Question, weighed: Weighed, insight: Insight) -> dict[st
         "through_percent": percent(weighed.through),
         "tries_left": question.tries,
         "moments": len(question.moments),
+        "day_price_bps": round(10_000 * question.stakes.wait),
         "insight_as_of": insight.as_of.isoformat() if insight.as_of else "",
     }
 

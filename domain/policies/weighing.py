@@ -28,7 +28,13 @@ from domain.policies.timing import Chance, Choice, Stakes, choose
 
 WAIT = 0.03
 """A day's wait is worth avoiding for this share of the amount: money that comes late may not come, and the borrower's
-days past due run."""
+days past due run..."""
+SOON_DAYS = 7.8
+"""... where the book recovers in so many days, in the mean;"""
+DEARER = 0.7
+"""where it takes a day longer, waiting is dearer by `exp` of this (about twice), and cheaper where it is sooner,"""
+CHEAPEST, DEAREST = 0.015, 0.045
+"""between these."""
 
 STILL_DOWN = 0.6
 """That what failed technically just now still does..."""
@@ -78,6 +84,13 @@ def weigh(question: Question, insight: Insight) -> Weighed:
     gap = -(-question.gap_hours * SLOTS_A_DAY // 24)
     chosen = choose(futures, question.due_day, chances, question.tries, question.stakes, gap)
     return Weighed(chosen.moments, chosen.others, belief, through[0] if through else 0.0)
+
+
+def price_of_a_day(insight: Insight) -> float:
+    """The share of an amount that a day's wait is worth avoiding: what keeps the book's mean days to recover near
+    `SOON_DAYS`, whoever its borrowers are."""
+    slower = insight.days_to_recover(SOON_DAYS) - SOON_DAYS
+    return min(DEAREST, max(CHEAPEST, WAIT * exp(DEARER * slower)))
 
 
 def expect(

@@ -31,7 +31,12 @@ def test_whole_days_before_today_are_counted_and_yesterday_apart():
         row("2026-06-03", "failed", "soft", 2),
         row("2026-05-01", "failed", "hard", 50),
     ]
-    known = insight_of(rows, TODAY)
+    took = [
+        {"day": date.fromisoformat(day), "days": days, "count": count}
+        for day, days, count in (("2026-06-05", 20, 9), ("2026-06-04", 4, 2), ("2026-06-01", 10, 1))
+    ]
+    known = insight_of(rows, TODAY, took)
     assert known.as_of == TODAY
     assert known.counts == {Way("SBI", "upi", "razor", 7): Tally(success=5, soft=2, technical=3)}
     assert known.yesterday == {Way("SBI", "upi", "razor", 7): Tally(technical=3)}
+    assert known.days_to_recover(prior=7.5, weight=0) == 6

@@ -14,7 +14,7 @@ from domain.policies.insight import Insight, Tally, Way
 from domain.policies.likelihood import Borrower, Seen, believe, funded, futures_of, likelihood, slot_of, slot_on
 from domain.policies.retry import Failed, GiveUp, RetryAt, Tried, next_attempt
 from domain.policies.timing import Chance, Stakes, choose
-from domain.policies.weighing import Question, foresee, weigh
+from domain.policies.weighing import DEAREST, WAIT, Question, foresee, price_of_a_day, weigh
 from tests.examples import a_house, a_loan, by_the_calendar
 from tests.stories import debit_failed, debit_succeeded, given, on
 
@@ -132,6 +132,16 @@ def test_the_set_of_moments_is_chosen_together_each_for_what_the_others_miss() -
     chances = [Chance(datetime(2026, 6, 5, 10, tzinfo=IST) + timedelta(days=ahead)) for ahead in range(1, 20)]
     chosen = choose(futures, due, chances, 2, Stakes(800_000, 500, 25_000, 0.01), 3)
     assert [(ist_day(moment.at) - DUE).days for moment in chosen.moments] == [3, 12]
+
+
+def test_waiting_is_dearer_where_the_book_recovers_late_and_cheaper_where_soon() -> None:
+    late, usual, soon = (
+        price_of_a_day(Insight(DUE, recovered=500, recovery_days=days)) for days in (4_500, 3_900, 3_000)
+    )
+    assert late > usual > soon
+    assert usual == pytest.approx(WAIT)
+    assert price_of_a_day(Insight.empty()) == WAIT
+    assert price_of_a_day(Insight(DUE, recovered=500, recovery_days=20_000)) == DEAREST
 
 
 def test_an_attempt_that_is_not_worth_its_cost_is_not_made() -> None:

@@ -163,6 +163,7 @@ def test_debits_are_counted_by_bank_hour_attempt_and_code() -> None:
         (day, "bounced", "soft", 1, 500),
         (day, "collected", "debit:enach", 1, 300),
         (day, "recovered_after_retry", "enach", 1, 300),
+        (day, "recovered_after_days", "1", 1, 300),
         (day, "settled", "excess", 1, 300),
     }
 
