@@ -156,6 +156,15 @@ class ManageMandate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfferPaymentLink:
+    """offer-payment-link: the borrower wants to pay by a link. `number` 0: the oldest instalment with something due."""
+
+    command_id: str
+    number: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeDebits:
     """resume-debits: a person has looked at what had stopped them."""
 
@@ -436,6 +445,7 @@ Command = (
     | ChangeMandate
     | RegisterMandate
     | ManageMandate
+    | OfferPaymentLink
     | ResumeDebits
     | UpdateBorrower
     | Restructure

@@ -278,6 +278,8 @@ class PaymentLinkOffered(LoanEvent):
     amount_paise: int
     expires_on: str
     reason: str
+    command_id: str = ""
+    """Empty unless somebody asked for it: who asks needs no notice of it."""
 
 
 @stored_as("loan.payment-link-withdrawn.v1")

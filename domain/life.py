@@ -43,6 +43,7 @@ DECIDE: dict[type[Any], Decider] = {
     c.ChangeMandate: mandates.change,
     c.RegisterMandate: mandates.register,
     c.ManageMandate: mandates.manage,
+    c.OfferPaymentLink: mandates.offer_on_request,
     c.ResumeDebits: mandates.resume_debits,
     c.UpdateBorrower: borrower.update,
     c.Restructure: restructuring.restructure,

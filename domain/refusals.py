@@ -67,6 +67,8 @@ class Refusal(StrEnum):
     disposition_unknown = "disposition_unknown"
     outcome_missing = "outcome_missing"
     nothing_is_owed = "nothing_is_owed"
+    debit_is_out = "debit_is_out"
+    no_link_possible = "no_link_possible"
     promise_day_not_possible = "promise_day_not_possible"
     no_papers_wait = "no_papers_wait"
     borrower_is_needed = "borrower_is_needed"
@@ -128,7 +130,9 @@ EXPLAINED: dict[Refusal, str] = {
     Refusal.notice_unknown: "The loan has no notice with that id.",
     Refusal.disposition_unknown: "The lender's table has no such disposition.",
     Refusal.outcome_missing: "Say how the case ended: a disposition, or an outcome in words.",
-    Refusal.nothing_is_owed: "Nothing is owed now that could be promised.",
+    Refusal.nothing_is_owed: "Nothing is owed now that could be promised or paid by a link.",
+    Refusal.debit_is_out: "A debit of this instalment is with the bank: wait for its outcome.",
+    Refusal.no_link_possible: "The product offers no payment links, or debits of the loan are stopped.",
     Refusal.promise_day_not_possible: "A promise is for today or one of the next days; for later, restructure.",
     Refusal.no_papers_wait: "No papers wait to be released: the loan is not repaid, or they are with the borrower.",
     Refusal.borrower_is_needed: "Personal data is kept while a loan, a complaint or a refund is open: end them first.",

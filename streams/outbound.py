@@ -195,7 +195,15 @@ CONSEQUENCES: dict[str, tuple[Consequence, ...]] = {
                 offered_at="timestamp",
             ),
         ),
-        notice("payment-link", "link_id", "number", "amount_paise", "expires_on", "reason"),
+        notice(
+            "payment-link",
+            "link_id",
+            "number",
+            "amount_paise",
+            "expires_on",
+            "reason",
+            when=lambda event: not event.get("command_id"),  # whoever asked for it has it before them
+        ),
     ),
     e.PaymentLinkWithdrawn.TOPIC: (
         Consequence(

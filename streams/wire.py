@@ -995,6 +995,15 @@ class CancelMandate(ManageMandate):
     WHAT = "cancel"
 
 
+class OfferPaymentLink(ServicingCommand):
+    TYPE = "servicing.offer-payment-link.v1"
+    instalment: Annotated[int, Field(strict=True, ge=0, le=3660)] = 0
+    """0: the oldest with something unpaid."""
+
+    def command(self) -> c.Command:
+        return c.OfferPaymentLink(command_id=self.command_id, number=self.instalment, reason=self.reason)
+
+
 class ResumeDebits(ServicingCommand):
     TYPE = "servicing.resume-debits.v1"
 
@@ -1099,6 +1108,7 @@ CARRIES: dict[str, tuple[type[Inbound], ...]] = {
         PauseMandate,
         ResumeMandate,
         CancelMandate,
+        OfferPaymentLink,
         ResumeDebits,
         UpdateBorrower,
         UpdateBankAccount,

@@ -83,6 +83,10 @@ ACTIONS: dict[str, Action] = dict(
             "Collections", "close-case", "Close a case", "With what came of it.",
             "case_id", "disposition", "outcome", "note",
         ),
+        _action(
+            "Collections", "offer-payment-link", "Offer a payment link", "For an instalment; 0: the oldest unpaid.",
+            "instalment", "reason",
+        ),
         _action("Mandate", "prefer-mandate", "Use another mandate first", "In the order of preference.", "mandate_id"),
         _action("Mandate", "pause-mandate", "Pause a mandate", "At the bank, until resumed.", "mandate_id", "reason"),
         _action("Mandate", "resume-mandate", "Resume a mandate", "One that was paused.", "mandate_id", "reason"),

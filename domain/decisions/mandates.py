@@ -418,7 +418,9 @@ def give_up(
 # --- Payment links -------------------------------------------------------------------------------------------
 
 
-def offer_link(loan: Loan, number: int, reason: str, now: datetime, product: Product) -> Iterator[LoanEvent]:
+def offer_link(
+    loan: Loan, number: int, reason: str, now: datetime, product: Product, command_id: str = ""
+) -> Iterator[LoanEvent]:
     """A link for what is unpaid of an instalment and of the charges, unless one is open or the product gives none."""
     today = ist_day(now)
     amount = min(loan.unpaid_of_row(number) + loan.unpaid_of("charge", "penal"), loan.payable_paise())
@@ -434,7 +436,26 @@ def offer_link(loan: Loan, number: int, reason: str, now: datetime, product: Pro
             amount_paise=amount,
             expires_on=(today + timedelta(days=product.link_days)).isoformat(),
             reason=reason,
+            command_id=command_id,
         )
+
+
+def offer_on_request(loan: Loan, command: c.OfferPaymentLink, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
+    """A link for whoever opens the address of a notice, or asks support for one. None while a debit of the instalment
+    is out: the borrower would pay twice."""
+    once(loan, command)
+    number = command.number or next((row.number for row in loan.rows if loan.unpaid_of_row(row.number)), 0)
+    if not loan.unpaid_of_row(number):
+        raise Refused(Refusal.nothing_is_owed, "/instalment" if command.number else "", instalment=number)
+    if any(debit.number == number and not debit.withdrawn for debit in loan.in_flight.values()):
+        raise Refused(Refusal.debit_is_out, instalment=number)
+    product = rules.product_of(loan)
+    offered = list(offer_link(loan, number, command.reason or "asked for", now, product, command.command_id))
+    if not offered and any(link["number"] == number for link in loan.links.values()):
+        raise Repeated
+    if not offered:
+        raise Refused(Refusal.no_link_possible, instalment=number)
+    yield from offered
 
 
 def rest_by_link(loan: Loan, debit: InFlight, now: datetime, rules: Rules) -> Iterator[LoanEvent]:

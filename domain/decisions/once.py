@@ -12,6 +12,7 @@ from domain.refusals import Refusal, Refused, Repeated
 DOES: dict[type[Any], tuple[type[e.LoanEvent], ...]] = {
     c.RegisterMandate: (e.MandateRegistered,),
     c.ManageMandate: (e.MandateChanged, e.MandatePreferred, e.MandateCancelInstructed),
+    c.OfferPaymentLink: (e.PaymentLinkOffered,),
     c.ResumeDebits: (e.DebitsResumed,),
     c.UpdateBorrower: (e.BorrowerChanged,),
     c.ReceivePayment: (e.PaymentReceived,),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain.commands import ChangeMandate, ManageMandate, RegisterMandate, ResumeDebits, WriteOff
+from domain.commands import ChangeMandate, ManageMandate, OfferPaymentLink, RegisterMandate, ResumeDebits, WriteOff
 from domain.events import (
     CaseClosed,
     CaseOpened,
@@ -309,6 +309,25 @@ def test_a_court_or_a_death_stops_all_debits_until_a_person_says_otherwise(code:
 
 
 # --- Links ---------------------------------------------------------------------------------------------------
+
+
+def test_who_wants_to_pay_after_a_failure_is_given_one_link() -> None:
+    """A debit that found no funds is tried again, so no link goes out by itself; its notice leads to one."""
+    story = given(a_loan()).when(on("5 Feb"), debit_failed(code="04"))
+    assert story.all(PaymentLinkOffered) == []
+    story.when(on("6 Feb"), asked(OfferPaymentLink)).then(
+        a(PaymentLinkOffered, link_id="LN-1:1:1", number=1, command_id="C-1"),
+    )
+    story.when(on("6 Feb"), asked(OfferPaymentLink, "C-2", number=1)).repeated()
+    story.when(on("6 Feb"), payment("6,000", "P-1"))
+    assert [link.link_id for link in story.all(PaymentLinkWithdrawn)] == ["LN-1:1:1"]
+    story.when(on("7 Feb"), asked(OfferPaymentLink, "C-3")).refused(Refusal.nothing_is_owed)
+
+
+def test_nobody_pays_by_a_link_what_a_debit_is_asking_for() -> None:
+    story = given(a_loan()).when(on("5 Feb"))
+    story.when(on("5 Feb"), asked(OfferPaymentLink, number=1)).refused(Refusal.debit_is_out)
+    story.when(on("5 Feb"), asked(OfferPaymentLink, "C-2", number=7)).refused(Refusal.nothing_is_owed)
 
 
 def test_a_link_asks_for_what_is_unpaid_with_its_charges_and_is_taken_back_when_paid() -> None:

@@ -364,6 +364,22 @@ class TestCommands:
         assert (result["status"], result["refusal"]) == ("refused", "charge_unknown")
         assert result["detail"].startswith("charge_unknown: The loan has no charge with that id.")
 
+    async def test_a_borrower_who_opens_the_address_of_a_notice_is_offered_one_link(self, house: House):
+        """No gateway makes its page here: it is said that it is being made, in both languages, and tried again."""
+        for _ in range(2):
+            answer = await house.http.get(f"/pay/{LATE}:1")
+            assert (answer.status_code, answer.headers["content-type"]) == (503, "text/html; charset=utf-8")
+            assert "The page for paying is being made" in answer.text
+            assert 'http-equiv="refresh"' in answer.text
+            assert 'lang="hi"' in answer.text
+        events = (await house.get(f"{API}/loans/{LATE}/events?limit=200"))["items"]
+        offered = [event["data"] for event in events if event["type"] == "loan.payment-link-offered.v1"]
+        assert len({link["link_id"] for link in offered}) == len(offered) > 0
+        assert [link["amount_paise"] for link in offered][-1] > 0
+        assert (await house.http.get("/pay/NOBODY:1")).status_code == 404
+        paid = await house.http.get(f"/pay/{PAID}:1")
+        assert (paid.status_code, "Nothing is to be paid" in paid.text) == (410, True)
+
     @pytest.mark.parametrize(
         ("body", "pointer"),
         [
