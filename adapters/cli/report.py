@@ -137,19 +137,16 @@ async def _running(settings: Settings, name: str, on: date | None, since: date |
     from adapters.house import load_rules
     from adapters.reports.catalogue import running
     from adapters.vault import Vault, master_key
-    from domain.calendar import ist_day
-    from domain.decisions.standing import last_day_end
 
     pool = await open_house(settings, name="report", size=1, patience=PATIENCE_SECONDS)
     try:
-        now = await business_now(settings, pool)
         secret = settings.vault_key.get_secret_value() if settings.vault_key else None
         async with running(
             pool,
             load_rules(),
             name,
-            on or last_day_end(now),
-            today=ist_day(now),
+            on,
+            now=await business_now(settings, pool),
             since=since,
             loan_id=loan,
             vault=Vault(master_key(secret, settings.data_dir)),

@@ -21,8 +21,6 @@ from adapters.http.problems import Problem
 from adapters.reports.catalogue import CATALOGUE, UnknownReport, WrongAsk, report_named, running
 from adapters.reports.formats import as_csv, as_json, write_file
 from adapters.reports.report import Report
-from domain.calendar import ist_day
-from domain.decisions.standing import last_day_end
 
 router = APIRouter(tags=["reports"])
 
@@ -75,8 +73,7 @@ async def show_report(
         if ON_THEIR_WAY.locked():
             busy = f"{AT_MOST} reports are on their way: ask again in a while."
             raise Problem(503, "reports-busy", busy, headers={"Retry-After": "10"})
-        now = await desk.now()
-        coming = pieces(desk, name, on or last_day_end(now), ist_day(now), since, loan_id, format)
+        coming = pieces(desk, name, on, since, loan_id, format)
         begun = [piece async for piece in first_of(coming, 2)]  # what cannot be answered is known by then
     except UnknownReport as unknown:
         raise Problem(404, "report-unknown", str(unknown)) from None
@@ -92,12 +89,14 @@ async def show_report(
 
 
 async def pieces(
-    desk: Desk, name: str, on: date, today: date, since: date | None, loan_id: str, form: Format
+    desk: Desk, name: str, on: date | None, since: date | None, loan_id: str, form: Format
 ) -> AsyncGenerator[bytes, None]:
     async with ON_THEIR_WAY:
         pool = await open_house(desk.settings, name="report", size=1, patience=PATIENCE_SECONDS)
         try:
-            async with running(pool, desk.rules, name, on, today=today, since=since, loan_id=loan_id) as report:
+            async with running(
+                pool, desk.rules, name, on, now=await desk.now(), since=since, loan_id=loan_id
+            ) as report:
                 if form in ("json", "csv"):
                     async for piece in (as_json if form == "json" else as_csv)(report):
                         yield piece

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 
 import asyncpg
@@ -13,7 +13,9 @@ from adapters.errors import Explained
 from adapters.reports import book, bureau, money, trail
 from adapters.reports.report import Ask, Report, Running
 from adapters.vault import Vault
+from domain.calendar import IST, ist_day
 from domain.decisions.rules import Rules
+from domain.decisions.standing import last_day_end
 from streams.read_models import Connection
 
 CATALOGUE: dict[str, Report] = {
@@ -53,18 +55,21 @@ async def running(
     pool: asyncpg.Pool,
     rules: Rules,
     name: str,
-    on: date,
+    on: date | None,
     *,
-    today: date,
+    now: datetime,
     since: date | None = None,
     loan_id: str = "",
     vault: Vault | None = None,
     member_code: str = "",
 ) -> AsyncIterator[Running]:
-    """A report, all of it read in one snapshot of the database."""
+    """A report, all of it read in one snapshot of the database: of the last day that is over, where none is said. `now`
+    is business time."""
     report = report_named(name)
+    now = datetime.now(IST) if report.real_time else now
+    today, on = ist_day(now), on or last_day_end(now)
     if on > today:
-        raise WrongAsk(f"on: {on} has not come yet; business time is {today}")
+        raise WrongAsk(f"on: {on} has not come yet; today is {today}")
     if report.of_loan and not loan_id:
         raise WrongAsk(f"loan: {name} is about one loan; name it")
     if loan_id and not report.of_loan:

@@ -44,9 +44,10 @@ def reports_page() -> str:
 def section(report: Report) -> str:
     columns = "".join(f"| `{one.name}` | {one.kind} | {one.says} |\n" for one in report.columns)
     proofs = "".join(f"- {said(check)}\n" for check in report.checks)
+    proofs = f"\nReconciles:\n\n{proofs}" if proofs else ""
     return (
         f"\n## {report.name}\n\n{fill(report.title + '. ' + report.says, 120, break_long_words=False)}\n\n"
-        f"| column | kind | |\n|---|---|---|\n{columns}\nReconciles:\n\n{proofs}"
+        f"| column | kind | |\n|---|---|---|\n{columns}{proofs}"
     )
 
 

@@ -159,6 +159,8 @@ class Report:
     """Whether a row is part of the totals."""
     refuses: Callable[[date], str] | None = None
     """Why there is no such report of a day; empty when there is."""
+    real_time: bool = False
+    """Its days are those of the wall clock, not of business time."""
     personal: bool = False
     """Its rows hold personal data."""
 

@@ -35,7 +35,7 @@ from tests.log_writer import interleaved
 from tests.stories import asked, day, on, payment, repaid, rupees
 
 pytestmark = pytest.mark.slow
-LAST = date(2029, 12, 31)
+LAST = on("31 Dec 2029")
 VAULT = Vault(bytes(32))
 ABOUT_THE_BOOK = [name for name, report in CATALOGUE.items() if not report.of_loan and not report.personal]
 
@@ -48,7 +48,7 @@ async def book(house: str, pool: asyncpg.Pool, history: list[LoanEvent]) -> asyn
 
 
 async def run(pool: asyncpg.Pool, name: str, on: date, since: date | None = None) -> tuple[list[Row], Footer]:
-    async with running(pool, RULES, name, on, today=LAST, since=since, vault=VAULT) as report:
+    async with running(pool, RULES, name, on, now=LAST, since=since, vault=VAULT) as report:
         rows = [row async for row in report.rows()]
         return rows, await report.footer()
 
@@ -222,7 +222,7 @@ async def test_every_bureau_file_of_a_year_reconciles(book: asyncpg.Pool) -> Non
 
 
 async def trail(pool: asyncpg.Pool, loan_id: str, at: str) -> tuple[list[Row], Footer]:
-    async with running(pool, RULES, "audit-trail", day(at), today=LAST, loan_id=loan_id) as report:
+    async with running(pool, RULES, "audit-trail", day(at), now=LAST, loan_id=loan_id) as report:
         return [row async for row in report.rows()], await report.footer()
 
 
@@ -251,7 +251,7 @@ async def test_every_format_holds_the_same_rows(small_house: asyncpg.Pool, tmp_p
     on_day = day("31 May")
     rows, footer = await run(small_house, "npa-sma", on_day)
     for suffix in FORMATS:
-        async with running(small_house, RULES, "npa-sma", on_day, today=LAST) as report:
+        async with running(small_house, RULES, "npa-sma", on_day, now=LAST) as report:
             await write_file(report, tmp_path / f"npa{suffix}")
     names = CATALOGUE["npa-sma"].names
     read = list(csv.DictReader(io.StringIO((tmp_path / "npa.csv").read_text())))
@@ -271,7 +271,7 @@ async def test_a_day_before_any_loan_has_no_rows_and_reconciles(small_house: asy
     for name in ABOUT_THE_BOOK:
         rows, footer = await run(small_house, name, date(2025, 1, 31))
         assert (rows, footer.reconciles) == ([], True)
-    async with running(small_house, RULES, "gst", date(2025, 1, 31), today=LAST) as report:
+    async with running(small_house, RULES, "gst", date(2025, 1, 31), now=LAST) as report:
         await write_file(report, tmp_path / "gst.parquet")
     assert read_parquet(tmp_path / "gst.parquet").read_all().num_rows == 0
 
@@ -293,16 +293,16 @@ async def test_what_cannot_be_asked_is_told_by_the_option(
     begins = date.fromisoformat(since) if since else None
     with pytest.raises((UnknownReport, WrongAsk), match=said):
         async with running(
-            pool, RULES, name, date.fromisoformat(on_day), today=LAST, since=begins, loan_id=loan
+            pool, RULES, name, date.fromisoformat(on_day), now=LAST, since=begins, loan_id=loan
         ) as report:
             await report.footer()
 
 
 async def test_text_that_a_spreadsheet_would_run_is_only_text(small_house: asyncpg.Pool) -> None:
-    async with running(small_house, RULES, "write-offs", day("30 Jun"), today=LAST) as report:
+    async with running(small_house, RULES, "write-offs", day("30 Jun"), now=LAST) as report:
         text = b"".join([piece async for piece in as_csv(report)]).decode()
     assert "gone away" in text
-    async with running(small_house, RULES, "write-offs", day("30 Jun"), today=LAST) as report:
+    async with running(small_house, RULES, "write-offs", day("30 Jun"), now=LAST) as report:
         document = json.loads(b"".join([piece async for piece in as_json(report)]))
     assert document["from"] == "2026-06-01"
 
