@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json as jsonlib
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -132,6 +133,8 @@ def _report(
 
 @asynccontextmanager
 async def _running(settings: Settings, name: str, on: date | None, since: date | None, loan: str) -> AsyncIterator[Any]:
+    from adapters.access import trail
+    from adapters.access.permissions import Principal
     from adapters.clocks import business_now
     from adapters.database import open_house
     from adapters.house import load_rules
@@ -140,6 +143,10 @@ async def _running(settings: Settings, name: str, on: date | None, since: date |
 
     pool = await open_house(settings, name="report", size=1, patience=PATIENCE_SECONDS)
     try:
+        login = getpass.getuser()
+        said = {"on": str(on or ""), "from": str(since or "")}
+        who = Principal(name=login, subject=f"login:{login}", roles=frozenset())
+        await trail.record(pool, who, f"qist report {name}", loan_id=loan or None, detail=said)
         secret = settings.vault_key.get_secret_value() if settings.vault_key else None
         async with running(
             pool,

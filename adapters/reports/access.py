@@ -43,5 +43,6 @@ ACCESS_LOG = Report(
     reads=(),
     period="month",
     real_time=True,
+    personal=True,
 )
 REPORTS: tuple[Report, ...] = (ACCESS_LOG,)

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 import asyncpg
 
 from adapters.errors import Explained
-from adapters.reports import book, bureau, money, trail
+from adapters.reports import access, book, bureau, money, trail
 from adapters.reports.report import Ask, Report, Running
 from adapters.vault import Vault
 from domain.calendar import IST, ist_day
@@ -19,7 +19,7 @@ from domain.decisions.standing import last_day_end
 from streams.read_models import Connection
 
 CATALOGUE: dict[str, Report] = {
-    report.name: report for report in (*book.REPORTS, *money.REPORTS, *bureau.REPORTS, *trail.REPORTS)
+    report.name: report for report in (*book.REPORTS, *money.REPORTS, *bureau.REPORTS, *trail.REPORTS, *access.REPORTS)
 }
 
 

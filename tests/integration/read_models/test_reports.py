@@ -8,7 +8,7 @@ import io
 import json
 import os
 import sys
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -21,7 +21,7 @@ from adapters.reports.formats import FORMATS, as_csv, as_json, write_file
 from adapters.reports.report import Footer, Report, Row
 from adapters.vault import Vault
 from domain import commands as c
-from domain.calendar import add_months
+from domain.calendar import IST, add_months
 from domain.events import LoanEvent
 from domain.law.bureau import submission_dates
 from domain.money import format_rupees
@@ -283,6 +283,7 @@ async def test_a_day_before_any_loan_has_no_rows_and_reconciles(small_house: asy
         ("gst", "2030-01-01", None, "", "on: 2030-01-01 has not come yet"),
         ("gst", "2026-01-31", "2026-02-01", "", "from: 2026-02-01 is after 2026-01-31"),
         ("ageing", "2026-01-31", "2026-01-01", "", "from: ageing is of one day's end"),
+        ("access-log", "2999-01-31", None, "", "on: 2999-01-31 has not come yet"),
         ("credit-bureau", "2026-07-08", None, "", "on: bureau files do not speak of 2026-07-08; the next speaks of"),
         ("ageing", "2026-01-31", None, "LN-1", "loan: ageing is about all loans"),
     ],
@@ -335,6 +336,11 @@ async def test_the_command_shows_a_table_writes_a_file_and_says_when_the_books_d
     assert (status, out) == (0, "")
     assert len(file.read_text().splitlines()) == 3  # names, invoice, credit note
     assert f"{file} is written" in err
+    today = datetime.now(IST).date()
+    status, out, _ = await qist(house, tmp_path, "access-log", "--on", str(today), "--json")
+    assert status == 0
+    read = [row["what"] for row in json.loads(out)["rows"]]
+    assert read == [f"qist report {name}" for name in ("npa-sma", "gst", "access-log")]
     await connection.execute("UPDATE ledger.daily SET debit_paise = debit_paise + 700 WHERE account = 1100")
     await connection.close()
     status, out, _ = await qist(house, tmp_path, "ageing", "--on", "2026-05-31", "--json")
