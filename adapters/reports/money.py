@@ -44,33 +44,45 @@ async def collection_efficiency(ask: Ask) -> AsyncIterator[Row]:
         sums.setdefault(day, {})[metric, kind] = paise
     for day in sorted(sums):
         yield day_row(day, sums[day])
+    if due := sum(of(one, "fell_due") for one in sums.values()):
+        collected = sum(map(of_instalments, sums.values()))
+        ask.notes.append(f"over the period: {share(collected, due)} percent of what fell due")
 
 
-def day_row(day: date, sums: Mapping[tuple[str, str], int]) -> Row:
-    """A day's row from its sums by (metric, kind)."""
+Sums = Mapping[tuple[str, str], int]
+"""A day's paise by (metric, kind)."""
 
-    def of(metric: str, *kinds: str) -> int:
-        return sum(paise for (name, kind), paise in sums.items() if name == metric and (not kinds or kind in kinds))
 
-    def settled(*kinds: str) -> int:
-        return of("settled", *kinds, *(f"{kind}:arrears" for kind in kinds))
+def of(sums: Sums, metric: str, *kinds: str) -> int:
+    return sum(paise for (name, kind), paise in sums.items() if name == metric and (not kinds or kind in kinds))
 
+
+def settled(sums: Sums, *kinds: str) -> int:
+    """What was settled of these kinds, of this month and of earlier ones."""
+    return of(sums, "settled", *kinds, *(f"{kind}:arrears" for kind in kinds))
+
+
+def of_instalments(sums: Sums) -> int:
+    return settled(sums, "principal", "interest", "fee")
+
+
+def day_row(day: date, sums: Sums) -> Row:
     arrears = sum(paise for (name, kind), paise in sums.items() if name == "settled" and kind.endswith(":arrears"))
-    due = of("fell_due")
+    due = of(sums, "fell_due")
     return (
         day,
         due,
-        settled("principal"),
-        settled("interest"),
-        settled("fee", "charge", "penal"),
+        settled(sums, "principal"),
+        settled(sums, "interest"),
+        settled(sums, "fee", "charge", "penal"),
         arrears,
-        settled("prepayment"),
-        settled("excess") - of("excess_applied"),
-        settled("refund"),
-        settled("recovery"),
-        of("collected"),
-        of("reversed"),
-        share(settled("principal", "interest", "fee"), due),
+        settled(sums, "prepayment"),
+        settled(sums, "excess") - of(sums, "excess_applied"),
+        settled(sums, "refund"),
+        settled(sums, "recovery"),
+        of(sums, "collected"),
+        of(sums, "reversed"),
+        share(of_instalments(sums), due),
     )
 
 

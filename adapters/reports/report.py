@@ -108,7 +108,8 @@ class Books:
 
     @property
     def says(self) -> str:
-        return " ".join(self.columns).replace("_paise", "").replace("_", " ")
+        told = " + ".join(self.columns).replace("+ -", "- ")
+        return told.replace("_paise", "").replace("_", " ")
 
     async def prove(self, ask: Ask, totals: Mapping[str, int]) -> Proof:
         until = ask.since if self.when == "then" else ask.on

@@ -26,6 +26,20 @@ FUNDS: dict[Habit, float] = {
 """How likely the account holds the money on an ordinary day."""
 
 
+def identity(number: str) -> dict[str, Any]:
+    """Made-up particulars of a person; one in twenty has no PAN, and waits for a later bureau file."""
+    letters = "".join(chr(ord("A") + int(digit)) for digit in number[:6])
+    return {
+        "date_of_birth": f"19{60 + int(number[6]) * 4}-0{1 + int(number[7]) % 9}-1{number[8]}",
+        "gender": "female" if int(number[9]) % 2 else "male",
+        **({"pan": f"{letters[:3]}P{letters[3]}{number[4:8]}{letters[5]}"} if int(number[10:]) % 20 else {}),
+        "occupation": "salaried",
+        "addresses": [
+            {"line": f"{number[:2]} Station Road", "state_code": "27", "pin": f"4{number[:5]}", "category": "residence"}
+        ],
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Borrower:
     """One loan and whose it is."""
@@ -56,6 +70,7 @@ class Borrower:
                 "borrower_id": self.borrower_id,
                 "name": f"Borrower {self.borrower_id}",
                 "phone": "+91" + number[:10],
+                "identity": identity(number),
                 "language": "hi" if int(number[-1]) % 3 == 0 else "en",
                 "segment": "salaried",
                 "salary_day": self.salary_day,
