@@ -14,6 +14,7 @@ from domain.decisions import by_day, hindsight, penal
 from domain.decisions.cases import a_case
 from domain.decisions.charges import a_charge
 from domain.decisions.debits import check_money, fall_due, lines_for, send_back, what_next
+from domain.decisions.disbursal import tranche_not_out
 from domain.decisions.downstream import follow
 from domain.decisions.once import unused
 from domain.decisions.preclosure import charge_barred, closing_day, penal_since, preclose_with, quote_total
@@ -105,9 +106,10 @@ def pay_dues(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules)
 
 
 def advance(loan: Loan, command: c.ReceivePayment, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
-    """Pay the next instalments now, as many whole ones as there is money for; the rest is held (servicing rule 11)."""
+    """Pay the next instalments now, as many whole ones as there is money for; the rest is held (servicing rule 11).
+    None that counts on a tranche which is not out: nobody repays what was not paid out yet."""
     left = command.amount_paise + loan.excess_paise - loan.payable_paise()
-    while (row := loan.next_row) is not None and 0 < row.total <= left:
+    while (row := loan.next_row) is not None and 0 < row.total <= left and not tranche_not_out(loan, row.due_on):
         left -= row.total
         yield from fall_due(loan, row)
     yield received(loan, command, lines_for(loan, command.amount_paise))

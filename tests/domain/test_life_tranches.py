@@ -89,6 +89,13 @@ def test_a_part_that_goes_out_on_a_due_day_leaves_that_row_alone() -> None:
     assert story.all(InstalmentDue)[1].interest_paise == by_months(left, "18")
 
 
+def test_no_instalment_is_paid_ahead_that_repays_a_part_which_is_not_out() -> None:
+    story = a_site(planned="20 Mar").when(on("10 Jan"), payment("80,000", "P-1", intent="advance"))
+    assert [due.number for due in story.all(InstalmentDue)] == [1, 2]  # of 5 February and 5 March
+    paid = sum(due.principal_paise + due.interest_paise for due in story.all(InstalmentDue))
+    assert story.the_loan.excess_paise == rupees("80,000") - paid
+
+
 def test_the_gateways_answer_on_the_planned_day_changes_no_row() -> None:
     story = a_site()
     before = list(story.the_loan.rows)
