@@ -27,7 +27,3 @@ class Limits:
             return 0
         stats = await self._counter.get_window_stats(limit, what, caller)
         return max(1, math.ceil(stats.reset_time - time.time()))
-
-    async def exhausted(self, what: str, caller: str) -> bool:
-        """Whether the next one would be too many, without counting it."""
-        return not await self._counter.test(self._of[what], what, caller)

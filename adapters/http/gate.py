@@ -95,12 +95,12 @@ def signing(who: Principal, said: str | None, field: str, otherwise: str | None 
 async def identified(request: Request, desk: Desk) -> Principal | None:
     """Who asks; None when the request says nothing of it. Credentials that are wrong are refused, never passed over."""
     if credential := credential_of(request):
-        if await desk.limits.exhausted("sign-ins", address(request)):
-            raise too_many(60)
         try:
             return await by_credential(desk, credential)
         except Problem:
-            await desk.limits.wait("sign-ins", address(request))
+            # Counted only now: whoever has a right key is not shut out by others behind the same address.
+            if wait := await desk.limits.wait("sign-ins", address(request)):
+                raise too_many(wait) from None
             raise
     if (who := await by_cookie(request, desk)) is not None:
         if request.method not in ("GET", "HEAD"):

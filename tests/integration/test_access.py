@@ -314,3 +314,7 @@ class TestLimits:
             for number in range(40)
         }
         assert statuses == {401, 429}
+
+    async def test_and_shuts_out_nobody_with_a_right_one(self, house: House, key_of: dict[str, str]):
+        assert kind(await house.http.get(f"{API}/me", headers=bearer("qist_x_y"))) == (429, "too-many-requests")
+        await house.get(f"{API}/me", headers=bearer(key_of["collector"]))
