@@ -132,7 +132,8 @@ class PostgresLog:
             entry.loan.evolve(decode(row["topic"], row["state"], row["loan_id"], row["version"]))
             entry.head = row["hash"]
         for row in due:
-            held[row["loan_id"]].due_at = row["due_at"]
+            if row["loan_id"] in held:  # else it was booked since we read the events: not there yet, for us
+                held[row["loan_id"]].due_at = row["due_at"]
         return held
 
     async def parked_of(self, partition: int, loan_id: str, topics: Sequence[str]) -> list[Record]:

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Header, Path, Request, Response
 from pydantic import ValidationError
 
 from adapters.access import approvals
-from adapters.access.permissions import permission_of_command
+from adapters.access.permissions import Principal, permission_of_command
 from adapters.http import models
 from adapters.http.accepted import Sent
 from adapters.http.answers import API, json, local
@@ -67,17 +67,23 @@ UNDECIDED = ("pending", "awaiting_approval")
 
 
 async def submit(
-    desk: Desk, loan_id: str, body: dict[str, Any], idempotency_key: str | None = None, waiting: float = 0
+    desk: Desk,
+    loan_id: str,
+    body: dict[str, Any],
+    idempotency_key: str | None = None,
+    waiting: float = 0,
+    who: Principal | None = None,
 ) -> dict[str, Any]:
     """Send a command, or hold it for a second person; its result if it comes (or came) in time, else `pending`."""
-    model, command_id, body = await checked(desk, body, loan_id, idempotency_key)
+    who = who or present()
+    model, command_id, body = await checked(desk, body, loan_id, idempotency_key, who)
     loan = await desk.loan(loan_id)
     known = await result_of(desk, command_id)
     if known is not None and known["status"] != "failed":
         if (known["loan_id"], known["type"]) != (loan_id, model.TYPE):
             raise another_use(command_id)
         return known
-    held, body = await held_back(desk, present(), model, loan, body)
+    held, body = await held_back(desk, who, model, loan, body)
     if held is not None:
         return held
     await send(desk, model, command_id, loan_id, body)
@@ -107,11 +113,15 @@ async def show_command(desk: AtDesk, command_id: Annotated[str, Path(max_length=
 
 
 async def checked(
-    desk: Desk, body: dict[str, Any], loan_id: str, idempotency_key: str | None = None
+    desk: Desk,
+    body: dict[str, Any],
+    loan_id: str,
+    idempotency_key: str | None = None,
+    who: Principal | None = None,
 ) -> tuple[type[Inbound], str, dict[str, Any]]:
     """The model of a command, its id, and its whole body, in the name of whoever asks and may; a `Problem` that names
     each field at fault."""
-    who, model = present(), model_named(body.pop("type", None))
+    who, model = who or present(), model_named(body.pop("type", None))
     require(who, permission_of_command(short(model)))
     command_id = one_id(idempotency_key, body.get("command_id"))
     body = complete(body, loan_id, command_id, (await desk.now()).isoformat())

@@ -42,6 +42,8 @@ async def gate(request: Request) -> None:
     rule = rule_of(request.method, route_of(request.scope))
     desk = desk_of(request)
     if rule.permission == OPEN and not (rule.pattern.endswith("/metrics") and desk.settings.metrics == "required"):
+        if rule.pattern.startswith("/pay/") and (wait := await desk.limits.wait("requests", address(request))):
+            raise too_many(wait)
         # Pages for all still say who is signed in.
         _asking.set(await by_cookie(request, desk) if "sign" in rule.pattern else None)
         return

@@ -15,6 +15,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
+from adapters.access.permissions import Principal
 from adapters.http.commands import submit
 from adapters.http.desk import AtDesk, Desk
 from adapters.http.problems import Problem
@@ -48,6 +49,10 @@ SAID: dict[str, tuple[int, str, str]] = {
 }
 """What a borrower is told who cannot pay here now: status, English, Hindi."""
 WHY = {"nothing_is_owed": "nothing-owed", "debit_is_out": "debit-out", "no_link_possible": "no-link"}
+
+
+BORROWER = Principal(name="borrower", subject="pay-link", roles=frozenset({"collector"}))
+"""Whoever opens the address; this page asks for nothing but a link in their name."""
 
 
 @router.get("/pay/{link_id}")
@@ -93,7 +98,7 @@ async def offer(desk: Desk, link_id: str) -> str:
         return "unknown"
     body = {"type": "offer-payment-link", "instalment": int(instalment or 0), "reason": "the borrower wants to pay"}
     # One id for the loan as it is now: opening the address again, or twice at once, offers one link.
-    result = await submit(desk, loan_id, body, f"pay:{link_id}:{loan.version}", WAIT_SECONDS)
+    result = await submit(desk, loan_id, body, f"pay:{link_id}:{loan.version}", WAIT_SECONDS, BORROWER)
     return WHY.get(result.get("refusal") or "", "")
 
 

@@ -27,6 +27,7 @@ async def alone(database: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClien
         data_dir=tmp_path,
         partitions=4,
         http_port=free_port(),
+        api_auth="open",
     )
     await migrate(database, 4)
     connection = await asyncpg.connect(database)
