@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from domain import events as e
@@ -228,21 +229,22 @@ def place_of(loan: Loan, rules: Rules) -> tuple[Cell, Sums] | None:
         loan.disbursed_on.replace(day=1),
         loan.stage,
         bucket,
-        past_due_from(loan, bucket, rules),
+        past_due_from(rules.product_of(loan).buckets, bucket),
         loan.classification if active else "",
     )
     return cell, (1, loan.disbursed_paise, loan.principal_paise, loan.payable_paise(), loan.written_off_paise)
 
 
-def past_due_from(loan: Loan, bucket: str, rules: Rules) -> int:
-    """The first day past due of a bucket of the loan's product."""
-    return next((first for first, name in rules.product_of(loan).buckets if name == bucket), 0)
+@lru_cache(maxsize=1024)
+def past_due_from(buckets: tuple[tuple[int, str], ...], bucket: str) -> int:
+    """The first day past due of a bucket."""
+    return next((first for first, name in buckets if name == bucket), 0)
 
 
 def row_of(recorded: Recorded, day: date, loan: Loan, rules: Rules) -> Row:
     """A loan's row of a day. (`loan` may be past `recorded`, by events that move nothing here.)"""
-    owed = unpaid(loan)
-    oldest = loan.oldest_unpaid(rules.product_of(loan).overdue_tolerance_paise) if any(owed) else None
+    product, owed = rules.product_of(loan), unpaid(loan)
+    oldest = loan.oldest_unpaid(product.overdue_tolerance_paise) if any(owed) else None
     bucket = bucket_of(loan, rules)
     return (
         recorded.partition,
@@ -260,7 +262,7 @@ def row_of(recorded: Recorded, day: date, loan: Loan, rules: Rules) -> Row:
         oldest,
         awaits_outcome(loan),
         bucket,
-        past_due_from(loan, bucket, rules),
+        past_due_from(product.buckets, bucket),
         loan.classification,
         classified_because(loan, rules),
         loan.npa_since,
