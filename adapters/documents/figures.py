@@ -29,7 +29,7 @@ from domain.law.kfs import key_facts as law_key_facts
 from domain.loan import Loan
 from domain.product import Product
 from domain.schedule import build_schedule
-from domain.terms import Terms
+from domain.terms import Terms, TermsError
 from domain.views import schedule_rows, unpaid
 from projections.ledger import INTEREST_RECEIVABLE, RECOVERY_INCOME
 
@@ -106,19 +106,22 @@ def key_facts(told: Told) -> Figures:
         loan=told.loan.id,
     )
     days = product.cooling_off_days
-    form = law_key_facts(
-        terms,
-        schedule,
-        loan_id=told.loan.id,
-        loan_type=product.description,
-        lender=lender_facts(told.lender),
-        charges=contingent(booked.shown_charges, product),
-        given_on=date.fromisoformat(booked.sanctioned_on) if booked.sanctioned_on else terms.disburse_on,
-        digital=days > 0,
-        cooling_off_days=days,
-        benchmark=benchmark_of(told.lender, booked.product, terms),
-        stages_clause=told.lender.stages_clause if terms.tranches else "",
-    )
+    try:
+        form = law_key_facts(
+            terms,
+            schedule,
+            loan_id=told.loan.id,
+            loan_type=product.description,
+            lender=lender_facts(told.lender),
+            charges=contingent(booked.shown_charges, product),
+            given_on=date.fromisoformat(booked.sanctioned_on) if booked.sanctioned_on else terms.disburse_on,
+            digital=days > 0,
+            cooling_off_days=days,
+            benchmark=benchmark_of(told.lender, booked.product, terms),
+            stages_clause=told.lender.stages_clause if terms.tranches else "",
+        )
+    except TermsError as error:
+        raise NotPossible(f"the law's form does not allow it: {error}") from error
     return {**form, "product": booked.product}
 
 

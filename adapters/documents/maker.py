@@ -20,7 +20,7 @@ from adapters.documents.office import History, Office
 from adapters.documents.recipes import CALLS, Recipe, called_for
 from adapters.errors import Explained
 from domain.codec import decode
-from domain.ensure import InvariantBroken
+from domain.terms import TermsError
 from streams.database_away import DATABASE_AWAY
 
 log = structlog.get_logger("documents")
@@ -112,7 +112,7 @@ class Maker:
     ) -> None:
         try:
             document, version = await self.office.make(recipe, history, self.office.lender, connection=connection)
-        except (Explained, InvariantBroken, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        except (Explained, ArithmeticError, LookupError, RuntimeError, TermsError, TypeError, ValueError) as error:
             # Whatever it is, the other documents go on, and this one is seen on its loan's page.
             log.exception(
                 "a document cannot be made", loan=history.events[0].originator_id, document=recipe.document_id

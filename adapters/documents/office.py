@@ -28,6 +28,7 @@ from domain import events as e
 from domain.calendar import IST
 from domain.codec import decode
 from domain.decisions.rules import Rules
+from domain.ensure import InvariantBroken
 from domain.events import LoanEvent
 from domain.loan import Loan
 from streams.topics import partition_of
@@ -42,6 +43,10 @@ class LoanUnknown(Explained):
 
 class DocumentUnknown(Explained):
     """There is no such document of this loan."""
+
+
+class ContradictsBooks(Explained):
+    """The figures do not agree with the ledger: a defect, and no document."""
 
 
 class History(NamedTuple):
@@ -137,9 +142,18 @@ class Office:
         """The document, and the version of the borrower's facts in it (0: they are gone)."""
         token = f"{history.borrower_id}:person"
         facts, version = await self.vault.up_to(connection or self.pool, token, vault_version)
-        document = await asyncio.get_running_loop().run_in_executor(
-            self.threads, make, recipe, history.events, self.rules, lender, facts or None, history.origins[-1]
-        )
+        loop = asyncio.get_running_loop()
+        try:
+            document = await loop.run_in_executor(
+                self.threads, make, recipe, history.events, self.rules, lender, facts or None, history.origins[-1]
+            )
+        except InvariantBroken as broken:
+            loan_id = history.events[0].originator_id
+            log.exception("a document contradicts the books", loan=loan_id, document=recipe.document_id)
+            raise ContradictsBooks(
+                f"{recipe.document_id} is not made, since it would contradict the books: {broken}."
+                f" `qist audit verify --loan {loan_id}` looks for the reason"
+            ) from broken
         return document, version
 
     async def issue(

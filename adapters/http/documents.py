@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.documents.figures import NotPossible
-from adapters.documents.office import DocumentUnknown, LoanUnknown, kinds_of
+from adapters.documents.office import ContradictsBooks, DocumentUnknown, LoanUnknown, kinds_of
 from adapters.documents.recipes import KINDS, Language
 from adapters.documents.rendering import Document
 from adapters.http import models
@@ -20,7 +20,6 @@ from adapters.http.desk import AtDesk, Desk
 from adapters.http.loans import LoanId
 from adapters.http.problems import Problem, loan_unknown
 from domain.calendar import ist_day
-from domain.ensure import InvariantBroken
 
 log = structlog.get_logger("api")
 
@@ -103,6 +102,8 @@ async def show_document(
             raise loan_unknown(loan_id) from None
         except (DocumentUnknown, NotPossible) as error:
             raise Problem(404, "document-unknown", f"{error}.") from error
+        except ContradictsBooks as error:
+            raise Problem(500, "document-contradicts-books", f"{error}.") from error
         made = found.document
         issued = {None: "no", True: "yes", False: "differs"}[found.same_bytes]
     log.info("a document was read", loan=loan_id, document=made.recipe.document_id)
@@ -158,6 +159,5 @@ async def _made(
         raise loan_unknown(loan_id) from None
     except NotPossible as error:
         raise Problem(409, "document-not-possible", f"{error}.") from error
-    except InvariantBroken as error:
-        log.exception("a document contradicts the books", loan=loan_id, kind=kind)
-        raise Problem(500, "document-contradicts-books", f"The document is not made: {error}.") from error
+    except ContradictsBooks as error:
+        raise Problem(500, "document-contradicts-books", f"{error}.") from error

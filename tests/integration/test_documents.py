@@ -20,13 +20,14 @@ from adapters.database import connect_pool
 from adapters.documents import office as offices
 from adapters.documents.lender import Lender
 from adapters.documents.maker import BATCH, Maker
-from adapters.documents.office import DocumentUnknown, Office, office_of
+from adapters.documents.office import ContradictsBooks, DocumentUnknown, Office, office_of
 from adapters.documents.recipes import Recipe
 from adapters.event_store.migrate import migrate
 from adapters.http import models
 from adapters.http.app import create_app
 from adapters.http.desk import open_desk
 from adapters.settings import Settings
+from domain.ensure import InvariantBroken
 from domain.events import LoanEvent, PreclosureQuoted
 from streams.wire import Secret
 from tests.adapters.documents.stories import LENDER, life
@@ -208,6 +209,20 @@ async def http(house: House) -> AsyncIterator[httpx.AsyncClient]:
         app.state.desk = desk
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://here") as http:
             yield http
+
+
+async def test_one_that_would_contradict_the_books_is_not_made(house: House, monkeypatch: pytest.MonkeyPatch):
+    def contradicts(*_: Any) -> Any:
+        raise InvariantBroken("the account is the ledger's", owed=1)
+
+    await house.log(a_loan(loan_id="LN-BROKEN").events)
+    monkeypatch.setattr(offices, "make", contradicts)
+    with pytest.raises(ContradictsBooks, match="qist audit verify --loan LN-BROKEN"):
+        await house.office.on_demand("LN-BROKEN", "key-facts", "en", on("6 Jan").date())
+    await house.follow()
+    flaws = [one["flaw"] for one in await house.office.listed("LN-BROKEN", 9)]
+    assert len(flaws) == 2
+    assert all("contradict the books" in flaw for flaw in flaws)
 
 
 class TestAtTheApi:
