@@ -12,6 +12,7 @@ PERMISSIONS: Final[dict[str, str]] = {
     "portfolio.read": "figures of the portfolio, failure codes, differences, what was set aside",
     "loans.read": "loans, their schedules, books, events, notices and cases; recorded",
     "notes.read": "the words of notes, which may be personal; recorded",
+    "documents.read": "loans' documents as PDF, with the borrower's name; recorded",
     "cases.work": "assign, note and close cases, take promises and grievances, hold contact",
     "loans.service": "payments, mandates, charges, changes of terms, particulars of borrowers",
     "money.give-up": "ask for write-off, settlement, waiver and refund; above a limit a second person decides",
@@ -31,15 +32,15 @@ _READS = ("portfolio.read", "loans.read", "approvals.read")
 
 ROLES: Final[dict[str, frozenset[str]]] = {
     "viewer": frozenset(_READS),
-    "collector": frozenset((*_READS, "notes.read", "cases.work")),
+    "collector": frozenset((*_READS, "notes.read", "documents.read", "cases.work")),
     "operator": frozenset(
         (
-            *_READS, "notes.read", "cases.work", "loans.service", "money.give-up", "set-aside.retry",
-            "reconciliation.work", "codes.classify", "reports.read",
+            *_READS, "notes.read", "documents.read", "cases.work", "loans.service", "money.give-up",
+            "set-aside.retry", "reconciliation.work", "codes.classify", "reports.read",
         )
     ),
-    "approver": frozenset((*_READS, "notes.read", "approvals.decide", "reports.read")),
-    "auditor": frozenset((*_READS, "notes.read", "reports.read", "audit.read")),
+    "approver": frozenset((*_READS, "notes.read", "documents.read", "approvals.decide", "reports.read")),
+    "auditor": frozenset((*_READS, "notes.read", "documents.read", "reports.read", "audit.read")),
     "admin": frozenset(PERMISSIONS),
 }  # fmt: skip
 """Role -> its permissions. One person may have several roles; even an admin never decides on their own request."""
@@ -114,6 +115,7 @@ ROUTES: Final[tuple[Rule, ...]] = (
     # The API.
     Rule("GET", f"{API}/me", SIGNED_IN),
     Rule("GET", f"{API}/loans", "loans.read", recorded=True),
+    Rule("GET", f"{API}/loans/{{loan_id}}/documents/{{document}}", "documents.read", recorded=True),
     Rule("GET", f"{API}/loans/*", "loans.read", recorded=True),
     Rule("POST", f"{API}/loans/{{loan_id}}/commands", "loans.read"),  # and the command's own
     Rule("POST", f"{API}/loans/{{loan_id}}/commands/preview", "loans.read", recorded=True),  # and the command's own

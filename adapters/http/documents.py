@@ -6,7 +6,6 @@ import base64
 from datetime import date
 from typing import Annotated, Any
 
-import structlog
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,11 +16,10 @@ from adapters.documents.rendering import Document
 from adapters.http import models
 from adapters.http.answers import API, Cursor, Limit, decode, json, moment_of, page, unchanged
 from adapters.http.desk import AtDesk, Desk
+from adapters.http.gate import present
 from adapters.http.loans import LoanId
 from adapters.http.problems import Problem, loan_unknown
 from domain.calendar import ist_day
-
-log = structlog.get_logger("api")
 
 router = APIRouter(prefix="/loans/{loan_id}/documents", tags=["loans"])
 
@@ -106,7 +104,6 @@ async def show_document(
             raise Problem(500, "document-contradicts-books", f"{error}.") from error
         made = found.document
         issued = {None: "no", True: "yes", False: "differs"}[found.same_bytes]
-    log.info("a document was read", loan=loan_id, document=made.recipe.document_id)
     tag = f'"{made.sha256}"'
     return unchanged(request, tag) or Response(
         made.pdf,
@@ -143,7 +140,7 @@ async def issue_document(desk: AtDesk, loan_id: LoanId, asked: Asked) -> Respons
             errors=[{"pointer": "/kind", "detail": f"one of {', '.join(KINDS)}"}],
         )
     made, history, version = await _made(desk, loan_id, asked.kind, asked.on, asked.from_, asked.language)
-    new = await desk.office.issue(made, history, version, called_by="api", at=await desk.now())
+    new = await desk.office.issue(made, history, version, called_by=present().name, at=await desk.now())
     [kept] = [one for one in await desk.office.listed(loan_id, 1000) if one["document_id"] == made.recipe.document_id]
     place = f"{API}/loans/{loan_id}/documents/{made.recipe.document_id}"
     return json(kept, 201 if new else 200, headers={"Location": place})

@@ -60,6 +60,11 @@ class TestTable:
         assert rule_of("GET", "/api/v1/something-new").permission == "house.manage"
         assert [role for role, may in ROLES.items() if "house.manage" in may] == ["admin"]
 
+    def test_a_document_bears_a_name_so_a_viewer_of_figures_does_not_read_it(self):
+        rule = rule_of("GET", "/api/v1/loans/{loan_id}/documents/{document}")
+        assert (rule.permission, rule.recorded) == ("documents.read", True)
+        assert {role for role, allowed in ROLES.items() if rule.permission not in allowed} == {"viewer"}
+
     def test_only_reading_is_ever_open_but_for_webhooks_and_signing_in_and_out(self):
         open_to_all = {one for one in routes() if rule_of(*one).permission == OPEN and one[0] != "GET"}
         assert open_to_all == {("POST", f"{API}/webhooks/{{gateway}}"), ("POST", "/sign-in"), ("POST", "/sign-out")}

@@ -83,6 +83,7 @@ async def house(make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFa
             data_dir=tmp_path_factory.mktemp("documents"),
             clock="stepped",
             lender_name=LENDER.name,
+            api_auth="open",
         )
         pool = await connect_pool(dsn, name="test", size=4)
         connection = await asyncpg.connect(dsn)
@@ -207,7 +208,7 @@ async def http(house: House) -> AsyncIterator[httpx.AsyncClient]:
     async with open_desk(house.settings) as desk:
         app = create_app()
         app.state.desk = desk
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://here") as http:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1") as http:
             yield http
 
 
