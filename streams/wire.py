@@ -152,8 +152,10 @@ class Identity(Part):
     addresses: Annotated[tuple[Address, ...], Field(max_length=2)] = ()
 
 
-PERSON = {"name", "phone", "email", "identity"}
-"""What of a borrower is kept in the vault."""
+def person_of(told: Borrower | UpdateBorrower) -> dict[str, Any]:
+    """What of a borrower is kept in the vault, fact by fact: one that a later message does not name stays as it was."""
+    person = told.model_dump(mode="json", include={"name", "phone", "email"}, exclude_none=True)
+    return person | (told.identity.model_dump(mode="json", exclude_defaults=True) if told.identity else {})
 
 
 class Borrower(Part):
@@ -306,7 +308,7 @@ class DisbursalRequested(Inbound):
 
     def secrets(self) -> tuple[Secret, ...]:
         owner = self.borrower.borrower_id
-        person = self.borrower.model_dump(mode="json", include=PERSON, exclude_none=True)
+        person = person_of(self.borrower)
         kept = [Secret(f"{owner}:person", owner, person)] if person else []
         if self.payout is not None:
             account = self.payout.account.model_dump(exclude_none=True)
@@ -1024,7 +1026,7 @@ class UpdateBorrower(ServicingCommand):
     contact: ContactWishes | None = None
 
     def person(self) -> dict[str, Any]:
-        return self.model_dump(mode="json", include=PERSON, exclude_none=True)
+        return person_of(self)
 
     def command(self) -> c.Command:
         facts = self.model_dump(include={"language", "segment", "salary_day"}, exclude_none=True)

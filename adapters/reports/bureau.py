@@ -86,12 +86,8 @@ class Account:
     member_code: str
     person: Mapping[str, Any]
 
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        return self.person.get("identity", {})
-
     def address(self, number: int) -> Mapping[str, Any]:
-        addresses = self.identity.get("addresses", ())
+        addresses = self.person.get("addresses", ())
         return addresses[number - 1] if len(addresses) >= number else {}
 
     @property
@@ -158,8 +154,8 @@ def frequency(account: Account) -> str:
     return code_of(PAYMENT_FREQUENCY, said) if isinstance(said, str) else ""
 
 
-def of_identity(name: str) -> Callable[[Account], str]:
-    return lambda account: account.identity.get(name, "")
+def of_person(name: str) -> Callable[[Account], str]:
+    return lambda account: account.person.get(name, "")
 
 
 def of_address(number: int, name: str) -> Callable[[Account], str]:
@@ -172,24 +168,24 @@ def nothing(account: Account) -> str:
 
 
 def birth(account: Account) -> str:
-    said = account.identity.get("date_of_birth")
+    said = account.person.get("date_of_birth")
     return written(date.fromisoformat(said)) if said else ""
 
 
 FIELDS: Mapping[str, Callable[[Account], str]] = {
     "consumer_name": lambda account: account.person.get("name", ""),
     "date_of_birth": birth,
-    "gender": lambda account: code_of(GENDER, account.identity.get("gender", "")),
-    "income_tax_id": of_identity("pan"),
-    "passport_number": of_identity("passport"),
+    "gender": lambda account: code_of(GENDER, account.person.get("gender", "")),
+    "income_tax_id": of_person("pan"),
+    "passport_number": of_person("passport"),
     "passport_issue_date": nothing,
     "passport_expiry_date": nothing,
-    "voter_id": of_identity("voter_id"),
-    "driving_license": of_identity("driving_license"),
+    "voter_id": of_person("voter_id"),
+    "driving_license": of_person("driving_license"),
     "driving_license_issue_date": nothing,
     "driving_license_expiry_date": nothing,
-    "ration_card": of_identity("ration_card"),
-    "universal_id": of_identity("universal_id"),
+    "ration_card": of_person("ration_card"),
+    "universal_id": of_person("universal_id"),
     "additional_id_1": nothing,
     "additional_id_2": nothing,
     "telephone_mobile": lambda account: account.person.get("phone", ""),
@@ -250,26 +246,26 @@ FIELDS: Mapping[str, Callable[[Account], str]] = {
     ),
     "payment_frequency": frequency,
     "actual_payment_amount": lambda account: rupees(account.last_payment[1]) if account.last_payment[0] else "",
-    "occupation_code": lambda account: code_of(OCCUPATION, account.identity.get("occupation", "")),
+    "occupation_code": lambda account: code_of(OCCUPATION, account.person.get("occupation", "")),
     "income": nothing,
     "net_or_gross_income": nothing,
     "monthly_or_annual_income": nothing,
-    "ckyc_number": of_identity("ckyc"),
+    "ckyc_number": of_person("ckyc"),
 }
 """Columns in the format's order, and what stands in them; all of them text, as the format has it."""
 
 FAULTS: tuple[tuple[str, Callable[[Account], bool], str], ...] = (
     ("consumer_name", lambda account: not account.person.get("name"), "the name is not known, or was erased"),
-    ("date_of_birth", lambda account: not account.identity.get("date_of_birth"), "is not known"),
-    ("gender", lambda account: not account.identity.get("gender"), "is not known"),
+    ("date_of_birth", lambda account: not account.person.get("date_of_birth"), "is not known"),
+    ("gender", lambda account: not account.person.get("gender"), "is not known"),
     (
         "income_tax_id",
-        lambda account: not any(account.identity.get(name) for name in PARTICULARS),
+        lambda account: not any(account.person.get(name) for name in PARTICULARS),
         "neither PAN nor any other document is known",
     ),
     (
         "income_tax_id",
-        lambda account: bool(pan := account.identity.get("pan")) and not PAN.fullmatch(pan),
+        lambda account: bool(pan := account.person.get("pan")) and not PAN.fullmatch(pan),
         "a PAN is five letters, four digits and a letter",
     ),
     ("address_1", lambda account: not account.address(1).get("line"), "no address is known"),

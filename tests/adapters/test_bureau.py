@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from adapters.reports.bureau import FIELDS, GivenUp, account_of, faults_of, no_file_of, submission_on
 from domain import commands as c
+from streams.wire import DisbursalRequested, UpdateBorrower
 from tests.examples import EMI, a_loan_without_mandate
 from tests.stories import Story, asked, by_months, day, on, payment, rupees, taken_back
 
 ASHA: dict[str, Any] = {
     "name": "Asha Devi",
     "phone": "+919812345678",
-    "identity": {
-        "date_of_birth": "1990-07-04",
-        "gender": "female",
-        "pan": "ABCPD1234E",
-        "occupation": "salaried",
-        "addresses": [{"line": "7 MG Road, Pune", "state_code": "27", "pin": "411001", "category": "residence"}],
-    },
+    "date_of_birth": "1990-07-04",
+    "gender": "female",
+    "pan": "ABCPD1234E",
+    "occupation": "salaried",
+    "addresses": [{"line": "7 MG Road, Pune", "state_code": "27", "pin": "411001", "category": "residence"}],
 }
+"""A person as the vault has her."""
 
 
 def record(story: Story, at: str, person: dict[str, Any] = ASHA, given_up: GivenUp = GivenUp()) -> dict[str, str]:  # noqa: B008
@@ -77,10 +78,10 @@ def test_a_loan_that_is_written_off_keeps_the_amounts_given_up_and_owes_less_as_
     ("without", "field"),
     [
         ({"name": None}, "consumer_name"),
-        ({"identity": {**ASHA["identity"], "pan": None}}, "income_tax_id"),
-        ({"identity": {**ASHA["identity"], "pan": "ABC"}}, "income_tax_id"),
-        ({"identity": {**ASHA["identity"], "date_of_birth": None}}, "date_of_birth"),
-        ({"identity": {**ASHA["identity"], "addresses": [{"line": "7", "state_code": "27", "pin": "41"}]}}, "pin_1"),
+        ({"pan": None}, "income_tax_id"),
+        ({"pan": "ABC"}, "income_tax_id"),
+        ({"date_of_birth": None}, "date_of_birth"),
+        ({"addresses": [{"line": "7", "state_code": "27", "pin": "41"}]}, "pin_1"),
     ],
 )
 def test_a_fault_is_told_by_the_files_field(without: dict[str, Any], field: str) -> None:
@@ -97,3 +98,25 @@ def test_files_speak_of_the_days_that_the_law_names() -> None:
     assert (file.kind, file.due_by, previous) == ("incremental", day("20 Jul"), day("9 Jul"))
     assert submission_on(day("9 Jul"))[1] == day("30 Jun")
     assert submission_on(day("31 Aug"))[1] == day("31 Jul")  # all accounts: closed since the last such file
+
+
+def test_particulars_go_to_the_vault_and_not_into_the_loan() -> None:
+    body = {
+        "loan_id": "LN-1",
+        "borrower": {"borrower_id": "B-1", "name": ASHA["name"], "identity": {"pan": ASHA["pan"], "gender": "female"}},
+        "product": "personal-loan",
+        "terms": {"principal_paise": 1_00_000_00},
+    }
+    request = DisbursalRequested.model_validate_json(json.dumps(body))
+    (secret,) = request.secrets()
+    assert secret.token == "B-1:person"
+    assert secret.content == {"name": ASHA["name"], "pan": "ABCPD1234E", "gender": "female"}
+    assert "ABCPD1234E" not in repr(request.command())
+    changed = UpdateBorrower.model_validate_json(
+        json.dumps({
+            "command_id": "C-1", "loan_id": "LN-1", "requested_by": "los", "requested_at": "2026-02-01T10:00:00+05:30",
+            "borrower_id": "B-1", "identity": {"pan": "ABCPD1234F"},
+        })
+    )  # fmt: skip
+    assert changed.secrets()[0].content == {"pan": "ABCPD1234F"}  # the rest stays as it was
+    assert "ABCPD1234F" not in repr(changed.command())

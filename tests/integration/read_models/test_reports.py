@@ -194,7 +194,7 @@ async def test_a_ledger_that_differs_is_told_by_how_much(small_house: asyncpg.Po
 
 
 async def test_a_bureau_file_holds_what_is_known_and_names_what_is_left_out(small_house: asyncpg.Pool) -> None:
-    people = {"B-1": ASHA, "B-2": ASHA, "B-3": {**ASHA, "identity": {}}}  # of B-4 nothing is known
+    people = {"B-1": ASHA, "B-2": ASHA, "B-3": {**ASHA, "pan": ""}}  # of B-4 nothing is known
     async with small_house.acquire() as connection, connection.transaction():
         secrets = [Secret(f"{owner}:person", owner, person) for owner, person in people.items()]
         await VAULT.store(connection, secrets, on("5 Jan"))
