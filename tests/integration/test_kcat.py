@@ -115,6 +115,7 @@ async def qist(new_broker: Broker, database: str, tmp_path: Path) -> AsyncIterat
         data_dir=tmp_path,
         partitions=PARTITIONS,
         http_port=free_port(),
+        api_auth="open",
         batch_size=7,  # so that what belongs together comes in several batches
     )
     async with system(settings, roles=[Role("engine"), Role("projector"), Role("api")]) as up:
