@@ -1,5 +1,5 @@
 """`qist notifier` as a process, on a real broker and database, with a provider over HTTP: killed and started again, it
-tells everybody once; what the provider says comes back."""
+tells everybody once; what the provider says comes back; documents are issued beside it."""
 
 from __future__ import annotations
 
@@ -129,6 +129,12 @@ async def test_killed_anywhere_it_tells_everybody_once(
                     )
 
                 await until(delivered, 20)
+
+                async def documents_issued() -> bool:  # key facts and schedule of each, whatever was killed
+                    rows = await pool.fetch("SELECT flaw FROM documents")
+                    return [row["flaw"] for row in rows] == [""] * 2 * len(LOANS)
+
+                await until(documents_issued, 40)
             finally:
                 await living.stop()
         finally:
