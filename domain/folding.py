@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -71,10 +72,28 @@ def payout_failed(loan: LoanState, event: e.PayoutFailed) -> None:
         loan.principal_paise -= tranche.amount
         loan.disbursed_paise -= tranche.amount
         if event.tranche == 0:
-            loan.stage = "booked"
-            loan.disbursed_on = None
+            begin_again(loan)
     tranche.status = "failed"
     loan.outcomes[event.instruction_id] = f"failed:{event.code}"
+
+
+def begin_again(loan: LoanState) -> None:
+    """The loan is as if it had never been paid out. Money that came in stays, and what went back of it; attempts are
+    counted on, so that no debit ever bears the name of an earlier one."""
+    loan.stage = "booked"
+    loan.disbursed_on = loan.month_closed_on = loan.statement_on = None
+    loan.accrued_booked = loan.provision_paise = 0
+    loan.restructured_on = loan.performance_from = None
+    loan.settlement = loan.cancelling = loan.quote = loan.promise = loan.plan = None
+    loan.announced = loan.foreseen = loan.threshold = 0
+    loan.bounced = set()
+    loan.opportunities, loan.rail_attempts, loan.links_offered = {}, {}, {}
+    loan.notified, loan.notified_at, loan.notified_rail = {}, {}, {}
+    loan.levied, loan.agreed_changes = {}, []
+    loan.changes = [change for change in loan.changes if change.kind == "refund"]
+    loan.receipts = {
+        key: replace(receipt, intent="dues", choice="", directed=0) for key, receipt in loan.receipts.items()
+    }
 
 
 def disbursed(loan: LoanState, event: e.Disbursed) -> None:

@@ -7,6 +7,7 @@ edited, corrections are new entries (servicing rule 13). Interest and fees becom
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -130,12 +131,15 @@ def disbursed(event: e.Disbursed, loan: Loan) -> Entries:
 
 
 def payout_failed(event: e.PayoutFailed, loan: Loan) -> Entries:
-    """Nothing, or, when the money came back, the exact reverse of its disbursal."""
+    """Nothing, or, when the money came back, the exact reverse of its disbursal; with the first tranche, accrual and
+    provision are released."""
     if not event.returned:
         return {}
-    kept = loan.deductions if event.tranche == 0 else ()
-    entries = lent(loan.tranches[event.tranche].amount, kept)
-    return {account: -paise for account, paise in entries.items()}
+    first = event.tranche == 0
+    entries = lent(loan.tranches[event.tranche].amount, loan.deductions if first else ())
+    back = Counter({account: -paise for account, paise in entries.items()})
+    back.update(released(loan) if first else {})
+    return dict(back)
 
 
 def instalment_due(event: e.InstalmentDue, loan: Loan) -> Entries:

@@ -17,6 +17,7 @@ from domain.decisions.cases import a_case
 from domain.decisions.debits import fall_due
 from domain.decisions.downstream import withdraw
 from domain.decisions.rules import Rules
+from domain.decisions.standing import instruct_refund
 from domain.decisions.terms_change import BROKEN_PERIOD, brought_forward
 from domain.decisions.upkeep import live, once
 from domain.events import LoanEvent
@@ -47,7 +48,10 @@ def cancel(loan: Loan, command: c.CancelDisbursal, now: datetime, rules: Rules) 
             reason=command.reason,
             command_id=command.command_id,
         )
-        yield e.Closed(on=ist_day(now).isoformat(), kind="cancelled", refund_paise=0)
+        held = loan.excess_paise
+        yield e.Closed(on=ist_day(now).isoformat(), kind="cancelled", refund_paise=held)
+        if held:
+            yield from instruct_refund(loan, held, "excess at closure")
         return
     live(loan)
     today, pay_by = ist_day(now), last_day(loan, rules)

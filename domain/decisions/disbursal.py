@@ -13,10 +13,12 @@ from domain import events as e
 from domain.calendar import ist_day
 from domain.decisions.carriers import has_another
 from domain.decisions.cases import a_case
-from domain.decisions.hindsight import recast
+from domain.decisions.debits import lines_for, send_back
+from domain.decisions.downstream import withdraw
+from domain.decisions.hindsight import recast, unlent
 from domain.decisions.once import once
 from domain.decisions.rules import Rules
-from domain.decisions.standing import instruct_refund
+from domain.decisions.standing import delinquency, instruct_refund
 from domain.decisions.terms_change import BROKEN_PERIOD, next_due_after, since_payout
 from domain.events import LoanEvent
 from domain.failures import Diagnosis
@@ -296,10 +298,12 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
         settled = outcome is not None and outcome.startswith("succeeded")
         if settled != command.returned:
             raise Refused(Refusal.outcome_contradicts_the_settled_one, "/instruction_id", settled=outcome or "nothing")
-        if command.returned and (loan.due_rows or loan.receipts or loan.stage != "active"):
-            facts = {"instalments_due": loan.due_rows, "state": loan.stage}
-            raise Refused(Refusal.reversal_needs_a_person, "/instruction_id", **facts)
         tranche = loan.payouts[instruction_id]
+        if command.returned and not comes_undone(loan, tranche):
+            yield from kept_for_a_person(loan, command, instruction_id, now)
+            return
+        if command.returned and tranche == 0:
+            yield from taken_back(loan, f"{instruction_id} came back")
         yield e.PayoutFailed(
             instruction_id=instruction_id,
             tranche=tranche,
@@ -311,6 +315,9 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
         if tranche and loan.stage == "active":
             part = loan.tranches[tranche]
             yield from recast(loan, f"the tranche of {part.on} did not go out", part.on, now, rules)
+            yield from withdraw(loan, f"the tranche of {part.on} did not go out", keep_fitting=True)
+        if command.returned and tranche == 0:
+            yield from delinquency(loan, now, rules)
         if not command.returned and another_rail_may_help(diagnosis) and loan.stage in ("booked", "active"):
             tried = {loan.payout_rails[known] for known, index in loan.payouts.items() if index == tranche}
             rail = loan.payout_rails[instruction_id]
@@ -323,11 +330,56 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
     else:
         raise Refused(Refusal.instruction_unknown, "/instruction_id", instruction_id=instruction_id)
     what = "refund" if instruction_id in loan.refunds else "payout"
+    held = f"; {loan.excess_paise} paise are held for the borrower" if command.returned and loan.excess_paise else ""
     yield a_case(
         loan,
         kind=f"{what}-returned" if command.returned else f"{what}-failed",
-        reason=f"{command.code} {command.reason}".strip(),
+        reason=f"{command.code} {command.reason}".strip() + held,
     )
+
+
+def comes_undone(loan: Loan, tranche: int) -> bool:
+    """Whether a payout that came back can be booked as if it had never gone out: not after the loan's end, nor the
+    first tranche while another one is out, nor money that is repaid already by a closing part of the loan."""
+    if loan.stage != "active":
+        return False
+    if tranche:
+        return loan.principal_paise >= loan.tranches[tranche].amount
+    return all(part.status != "settled" for part in loan.tranches[1:])
+
+
+def taken_back(loan: Loan, reason: str) -> Iterator[LoanEvent]:
+    """The borrower never had the money: what is asked for is withdrawn, and dues, charges, interest and changes of the
+    time are as if they had never been. What was paid is held."""
+    yield from withdraw(loan, reason)
+    if loan.due_rows or loan.dues or loan.receipts or loan.changes:
+        yield unlent(loan, reason)
+
+
+def kept_for_a_person(loan: Loan, command: c.FailPayout, instruction_id: str, now: datetime) -> Iterator[LoanEvent]:
+    """The money is real and the loan cannot begin again: it is booked as money that came in (held for the borrower,
+    after the end owed back or a recovery), nothing is debited, and a person decides."""
+    if f"payment:{instruction_id}" in loan.receipts:
+        raise Repeated
+    net = deductions(loan, loan.payouts[instruction_id])[1]
+    active = loan.stage == "active"
+    yield e.PaymentReceived(
+        reference=instruction_id,
+        method="payout-returned",
+        amount_paise=net,
+        value_on=ist_day(now).isoformat(),
+        intent="dues",
+        lines=[{"for": "excess", "paise": net}] if active else lines_for(loan, net),
+    )
+    if active:
+        yield from withdraw(loan, f"{instruction_id} came back")
+        if not loan.debits_stopped:
+            reason = f"payout {instruction_id} came back"
+            yield e.DebitsStopped(number=0, mandate_id="", code=command.code, reason=reason)
+    yield from send_back(loan, net)
+    reason = f"{command.code} {command.reason}".strip()
+    reason += f": {net} paise of {instruction_id} came back to a loan that is {loan.stage}, and are booked as received"
+    yield a_case(loan, kind="payout-returned", reason=reason)
 
 
 def payout_pending(loan: Loan, instruction_id: str, diagnosis: Diagnosis) -> Iterator[LoanEvent]:

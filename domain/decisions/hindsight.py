@@ -209,8 +209,12 @@ def facts_of(loan: Loan, rules: Rules) -> Iterator[Fact]:
                 lambda shadow, key=key, receipt=receipt, day=day: received(shadow, key, receipt, day, rules),
             )
     for change in loan.changes:
+        # What was sent back of money that came before the payout goes after it.
         yield Fact(
-            change.on, DECIDED, change.arrived, lambda shadow, change=change: changed(loan, shadow, change, rules)
+            max(change.on, loan.disbursed_on or change.on),
+            DECIDED,
+            change.arrived,
+            lambda shadow, change=change: changed(loan, shadow, change, rules),
         )
 
 
@@ -358,9 +362,32 @@ def recast(loan: Loan, reason: str, value_on: date, now: datetime, rules: Rules)
         folded=shadow.received_paise - shadow.refund_due_paise,
         booked=loan.settled_paise + loan.excess_paise,
     )
+    yield corrected(loan, shadow, reason, value_on, dues, charges_now(loan, shadow, names), npa_since)
+
+
+def unlent(loan: Loan, reason: str) -> e.Recast:
+    """The books as if nothing had happened since the payout but that money came in, which is all held: nothing fell
+    due, no interest was earned, no charge levied, no term changed. Raises `DoesNotFold`."""
+    shadow = beginning(loan)
+    shadow.excess_paise = loan.settled_paise + loan.excess_paise
+    paid_out = shadow.disbursed_on
+    assert paid_out is not None
+    return corrected(loan, shadow, reason, paid_out, [], charges_now(loan, shadow, {}), None)
+
+
+def corrected(
+    loan: Loan,
+    shadow: Loan,
+    reason: str,
+    value_on: date,
+    dues: list[dict[str, Any]],
+    charges: list[dict[str, Any]],
+    npa_since: date | None,
+) -> e.Recast:
+    """The event that brings the books to where the fold is."""
     rows = [row.dump() for row in shadow.rows]
     same = shadow.rows == loan.rows
-    yield e.Recast(
+    return e.Recast(
         reason=reason,
         value_on=value_on.isoformat(),
         schedule_version=loan.schedule_version + (0 if same else 1),
@@ -377,7 +404,7 @@ def recast(loan: Loan, reason: str, value_on: date, now: datetime, rules: Rules)
         held_paise=shadow.held_paise,
         capitalised_paise=shadow.capitalised_paise,
         dues=dues,
-        charges=charges_now(loan, shadow, names),
+        charges=charges,
         principal_repaid=[[day.isoformat(), paise] for day, paise in shadow.principal_repaid],
         prepaid_paise=shadow.prepaid_paise,
         unearned_paise=shadow.unearned_paise,

@@ -135,9 +135,10 @@ def hold_contact(loan: Loan, command: c.HoldContact, now: datetime, rules: Rules
 
 
 def refund(loan: Loan, command: c.RefundExcess, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
-    """Send back what is held for the borrower."""
+    """Send back what is held for the borrower; also while a payout that came back is not out again."""
     once(loan, command)
-    live(loan)
+    if loan.stage != "booked" or loan.active_since is None:
+        live(loan)
     paise = loan.excess_paise if command.amount_paise is None else command.amount_paise
     if paise <= 0:
         raise Refused(Refusal.amount_must_be_positive, "/amount_paise", held_paise=loan.excess_paise)

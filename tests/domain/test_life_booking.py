@@ -175,13 +175,6 @@ def test_a_returned_payout_takes_the_principal_back() -> None:
     story.when(on("10 Mar")).then()
 
 
-def test_a_payout_that_returns_after_instalments_fell_due_needs_a_person() -> None:
-    story = given(a_loan_paid_out_by_us(mandate={})).when(on("5 Jan 12:00"), payout_settled())
-    story.when(on("6 Feb"), payout_failed(returned=True, instruction="LN-1:payout:1:1")).refused(
-        Refusal.reversal_needs_a_person
-    )
-
-
 def test_a_payout_cannot_fail_after_it_arrived_nor_return_before() -> None:
     story = given(a_loan_paid_out_by_us())
     story.when(on("5 Jan 12:00"), payout_failed(returned=True)).refused(Refusal.outcome_contradicts_the_settled_one)

@@ -2,28 +2,60 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from domain.commands import FailPayout, ManageMandate, SettlePayout, UpdateBorrower, WriteOff
+from domain.commands import (
+    CancelDisbursal,
+    FailPayout,
+    ManageMandate,
+    RefundExcess,
+    RetryPayout,
+    SettlePayout,
+    UpdateBorrower,
+    WriteOff,
+)
 from domain.decisions.rules import Rules
 from domain.events import (
     BorrowerChanged,
     CaseOpened,
+    DebitsStopped,
+    DebitWithdrawn,
+    DelinquencyChanged,
     Disbursed,
     MandateCancelInstructed,
+    PaymentReceived,
     PayoutFailed,
     PayoutInstructed,
     PayoutPending,
+    Recast,
     RefundInstructed,
+    RefundOwed,
 )
+from domain.loan import Loan
 from domain.policies.circuit import GatewayHealth
 from domain.policies.payouts import choose_rail
-from domain.refusals import Refusal
+from projections.ledger import BANK, EXCESS, RECOVERY_INCOME, WRITTEN_OFF, post
 from tests.examples import MANDATE, PAYOUT, a_house, a_loan, a_loan_paid_out_by_us
-from tests.stories import Doing, a, asked, day, given, on, payment, payout_failed, payout_settled, rupees
+from tests.stories import (
+    Doing,
+    Story,
+    a,
+    asked,
+    day,
+    debit_failed,
+    debit_succeeded,
+    given,
+    lines,
+    on,
+    payment,
+    payout_failed,
+    payout_settled,
+    rupees,
+)
 
 VPA = {**PAYOUT, "vpa": True}
 VPA_ONLY = {"rail": "auto", "account_token": "account:B-1", "ifsc": "", "last4": "", "vpa": True}
@@ -215,14 +247,79 @@ def test_a_refund_that_is_pending_stays_out() -> None:
     assert story.the_loan.refunds_paise() == 0
 
 
-def test_a_payout_that_comes_back_after_a_write_off_needs_a_person() -> None:
-    """The principal is given up already: it cannot be taken back once more."""
-    story = given(a_loan_paid_out_by_us()).when(on("6 Jan"), payout_settled())
-    story.when(on("8 Jan"), asked(WriteOff, reason="a fraud"))
-    story.when(on("9 Jan"), payout_failed(returned=True, instruction="LN-1:payout:1:1", code="R02")).refused(
-        Refusal.reversal_needs_a_person, state="written_off"
+# --- Comes back late -----------------------------------------------------------------------------------------
+
+
+def balances_of(story: Story) -> dict[int, int]:
+    """The ledger of the story so far, without accounts that came to nothing."""
+    balances, loan = Counter[int](), Loan.shell(story.the_loan.id)
+    for event in story.events:
+        balances.update(post(event, loan))
+        loan.evolve(event)
+    return {account: paise for account, paise in balances.items() if paise}
+
+
+def test_a_payout_that_comes_back_after_an_instalment_leaves_nothing_but_the_money_that_was_paid() -> None:
+    story = given(a_loan_paid_out_by_us()).when(on("5 Jan 12:00"), payout_settled())
+    story.when(on("5 Feb 08:00"), debit_succeeded()).when(on("5 Mar 08:00"), debit_failed(2))
+    assert story.the_loan.levied
+    assert story.the_loan.provision_paise
+    paid = story.the_loan.received_paise
+    story.when(on("10 Mar"), failed("R02", returned=True)).then(
+        a(DebitWithdrawn, number=2),
+        a(Recast, due_rows=0, dues=[], principal_paise="1,00,000", excess_paise=paid),
+        a(PayoutFailed, returned=True),
+        a(DelinquencyChanged, dpd=0, classification="standard", overdue_paise=-paid),
+        a(CaseOpened, kind="payout-returned"),
     )
-    assert story.the_loan.principal_paise == 0
+    story.and_the_loan(state="booked", principal="0")
+    assert balances_of(story) == {BANK: paid, EXCESS: -paid}
+    story.when(on("11 Mar"), failed("R02", returned=True)).repeated()
+    story.when(on("1 May")).then()
+    story.when(on("2 May"), asked(RetryPayout)).when(on("2 May 12:00"), payout_settled()).and_the_loan(state="active")
+    assert [row.due_on for row in story.the_loan.rows[:2]] == [day("5 May"), day("5 Jun")]
+
+
+def test_what_was_paid_goes_back_on_request_and_a_later_hindsight_still_adds_up() -> None:
+    story = given(a_loan_paid_out_by_us(mandate={})).when(on("5 Jan 12:00"), payout_settled())
+    story.when(on("6 Feb"), payment("10,000")).when(on("10 Mar"), failed("R02", returned=True))
+    story.when(on("11 Mar"), asked(RefundExcess, "C-2", amount_paise=rupees("4,000"), reason="he asks")).then(
+        a(RefundOwed, paise="4,000"), a(RefundInstructed, amount_paise="4,000")
+    )
+    story.when(on("12 Mar"), asked(RetryPayout)).when(on("12 Mar 12:00"), payout_settled())
+    story.when(on("7 Apr"), payment("5,000", value="6 Apr", intent="part-prepayment"))
+    assert not [case for case in story.all(CaseOpened) if case.kind == "hindsight-not-possible"]
+    assert sum(balances_of(story).values()) == 0
+
+
+def test_a_loan_that_is_given_back_while_its_payout_is_back_ends_with_the_money_returned() -> None:
+    story = given(a_loan_paid_out_by_us(mandate={})).when(on("5 Jan 12:00"), payout_settled())
+    story.when(on("6 Feb"), payment("10,000")).when(on("10 Mar"), failed("R02", returned=True))
+    story.when(on("11 Mar"), asked(CancelDisbursal, reason="no more wanted"))
+    [refund] = story.all(RefundInstructed)
+    assert (story.the_loan.stage, refund.amount_paise) == ("cancelled", rupees("10,000"))
+
+
+def test_a_payout_that_comes_back_after_a_write_off_is_a_recovery() -> None:
+    """The principal is given up already: it cannot be taken back once more, and the money is real."""
+    story = given(a_loan_paid_out_by_us(mandate={})).when(on("6 Jan"), payout_settled())
+    story.when(on("8 Jan"), asked(WriteOff, reason="a fraud"))
+    story.when(on("9 Jan"), failed("R02", returned=True)).then(
+        a(PaymentReceived, lines=lines(("recovery", "1,00,000"))), a(CaseOpened, kind="payout-returned")
+    )
+    story.when(on("9 Jan"), failed("R02", returned=True)).repeated()
+    assert balances_of(story) == {WRITTEN_OFF: rupees("1,00,000"), RECOVERY_INCOME: -rupees("1,00,000")}
+
+
+def test_a_first_payout_that_comes_back_while_another_tranche_is_out_is_held_and_debits_stop() -> None:
+    terms = {"tranches": [{"on": "2026-01-15", "amount_paise": rupees("50,000")}]}
+    story = given(a_loan_paid_out_by_us(product="home-loan", terms=terms)).when(on("6 Jan"), payout_settled())
+    story.when(on("15 Jan")).when(on("16 Jan"), payout_settled(instruction="LN-1:payout:2:1"))
+    story.when(on("20 Jan"), failed("R02", returned=True))
+    assert [type(event) for event in story.came][:2] == [PaymentReceived, DebitsStopped]
+    story.and_the_loan(state="active", principal="1,50,000")
+    assert story.the_loan.excess_paise == rupees("1,00,000")
+    assert sum(balances_of(story).values()) == 0
 
 
 def test_a_tranche_that_arrives_after_a_write_off_is_booked_and_a_person_looks() -> None:
