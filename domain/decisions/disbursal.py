@@ -12,7 +12,7 @@ from domain import commands as c
 from domain import events as e
 from domain.calendar import ist_day
 from domain.decisions.carriers import has_another
-from domain.decisions.cases import a_case
+from domain.decisions.cases import a_case, is_open
 from domain.decisions.debits import lines_for, send_back
 from domain.decisions.downstream import withdraw
 from domain.decisions.hindsight import recast, unlent
@@ -326,9 +326,11 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
             again = list(instruct_payout(loan, tranche, now, tried))
             if again:
                 yield from again
+                yield from unknown_code(loan, command, instruction_id, diagnosis)
                 return
     else:
         raise Refused(Refusal.instruction_unknown, "/instruction_id", instruction_id=instruction_id)
+    yield from unknown_code(loan, command, instruction_id, diagnosis)
     what = "refund" if instruction_id in loan.refunds else "payout"
     held = f"; {loan.excess_paise} paise are held for the borrower" if command.returned and loan.excess_paise else ""
     yield a_case(
@@ -336,6 +338,17 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
         kind=f"{what}-returned" if command.returned else f"{what}-failed",
         reason=f"{command.code} {command.reason}".strip() + held,
     )
+
+
+def unknown_code(
+    loan: Loan, command: c.FailPayout, instruction_id: str, diagnosis: Diagnosis
+) -> Iterator[e.CaseOpened]:
+    """A code that is in no table is a case of its own, once while it is open: a person says what it means."""
+    rail = command.rail or loan.payout_rails.get(instruction_id, "")
+    about = f"{rail}:{command.code}"
+    if not diagnosis.known and not command.returned and not is_open(loan, "unknown-failure-code", about):
+        reason = f"{rail} code {command.code or '(none)'} of a payout is in no table"
+        yield a_case(loan, kind="unknown-failure-code", reason=reason, about=about)
 
 
 def comes_undone(loan: Loan, tranche: int) -> bool:

@@ -220,9 +220,17 @@ EVEN = 50
 def reason_of(diagnosis: Diagnosis, chosen: Choice, weighed: Weighed, *, explored: bool) -> str:
     """In words: what was believed, and what follows."""
     habit = habit_of(weighed.belief)
-    what = "technical failure" if diagnosis.failure_class == TECHNICAL else "no funds"
     learns = "; a little less than the best, to learn" if explored else ""
-    return f"{what} ({diagnosis.code}): {habit}, money is {percent(chosen.likely)} % likely then{learns}"
+    return (
+        f"{what_failed(diagnosis)} ({diagnosis.code}): {habit}, money is {percent(chosen.likely)} % likely then{learns}"
+    )
+
+
+def what_failed(diagnosis: Diagnosis) -> str:
+    """In words; a limit, a wrong PIN or a paused mandate is no want of funds: the code table says what it is."""
+    if diagnosis.failure_class == TECHNICAL:
+        return "technical failure"
+    return "no funds" if diagnosis.action == "retry_after_funds" or not diagnosis.meaning else diagnosis.meaning
 
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -299,16 +307,16 @@ def when_money_is_likely(
     waited = datetime.combine(today + timedelta(days=days), product.debit_at, IST)
     payday = next_payday(today, salary_day) if salary_day else None
     if payday is None or (payday - today).days > SALARY_WITHIN_DAYS:
-        return RetryAt(waited, f"no funds ({diagnosis.code}): again after {days} days")
+        return RetryAt(waited, f"{what_failed(diagnosis)} ({diagnosis.code}): again after {days} days")
     if payday > last_day:
         too_late = Moment(
             datetime.combine(payday, product.debit_at, IST),
             f"salary day {salary_day} is after {last_day}, the window's last day",
         )
-        return RetryAt(waited, f"no funds ({diagnosis.code}): again after {days} days", (too_late,))
+        return RetryAt(waited, f"{what_failed(diagnosis)} ({diagnosis.code}): again after {days} days", (too_late,))
     return RetryAt(
         datetime.combine(payday, product.debit_at, IST),
-        f"no funds ({diagnosis.code}): salary day {salary_day} is {(payday - today).days} days away",
+        f"{what_failed(diagnosis)} ({diagnosis.code}): salary day {salary_day} is {(payday - today).days} days away",
         (Moment(waited, f"{days} days' wait, the product's default, is not the salary day"),),
     )
 

@@ -280,6 +280,13 @@ def test_a_payout_that_comes_back_after_an_instalment_leaves_nothing_but_the_mon
     assert [row.due_on for row in story.the_loan.rows[:2]] == [day("5 May"), day("5 Jun")]
 
 
+def test_a_payouts_unknown_code_is_a_case_of_its_own_once_while_it_is_open() -> None:
+    story = given(a_loan_paid_out_by_us()).when(on("5 Jan 11:00"), failed("GW_77", rail="imps"))
+    story.when(on("6 Jan"), asked(RetryPayout)).when(on("6 Jan 11:00"), failed("GW_77", rail="imps", number=2))
+    kinds = Counter((case.kind, case.about) for case in story.all(CaseOpened))
+    assert kinds == {("payout-failed", ""): 2, ("unknown-failure-code", "imps:GW_77"): 1}
+
+
 def test_what_was_paid_goes_back_on_request_and_a_later_hindsight_still_adds_up() -> None:
     story = given(a_loan_paid_out_by_us(mandate={})).when(on("5 Jan 12:00"), payout_settled())
     story.when(on("6 Feb"), payment("10,000")).when(on("10 Mar"), failed("R02", returned=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -295,3 +296,10 @@ def test_nobody_looks_ahead_where_the_product_forbids_or_nothing_bounced(debits:
     """Code 59 is technical: the money may well have been there."""
     story = given(a_loan(rules=a_house(debits={"max_attempts": 1, **debits}))).when(on("5 Feb 07:00"))
     assert story.when(on("5 Feb 13:00"), debit_failed(code=code)).when(on("4 Mar 23:00")).all(BounceForeseen) == []
+
+
+@pytest.mark.parametrize("retry", ["adaptive", "calendar"])
+def test_a_soft_failure_that_is_no_want_of_funds_is_called_what_it_is(retry: str) -> None:
+    limit = Diagnosis("58", SOFT, "retry", "Account reached maximum debit limit", False)
+    decision = decided(failed(salary_day=7), limit, product=replace(PRODUCT, retry=retry))
+    assert decision.reason.startswith("Account reached maximum debit limit (58): ")
