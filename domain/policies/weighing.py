@@ -40,6 +40,8 @@ STILL_DOWN = 0.6
 """That what failed technically just now still does..."""
 DOWN_HOURS = 24.0
 """... falling by two thirds in so many hours."""
+SOON_HOURS = 72
+"""A debit that failed technically is tried again within so many hours."""
 USUAL = 0.02
 """Share of technical failures on any day."""
 
@@ -82,8 +84,20 @@ def weigh(question: Question, insight: Insight) -> Weighed:
     through = gets_through(question, moments, insight)
     chances = list(map(Chance, moments, through))
     gap = -(-question.gap_hours * SLOTS_A_DAY // 24)
-    chosen = choose(futures, question.due_day, chances, question.tries, question.stakes, gap)
+    soon = soon_after_outage(question, chances)
+    chosen = choose(futures, question.due_day, soon, 1, question.stakes, gap) if soon else None
+    if chosen is None or not chosen.moments:
+        chosen = choose(futures, question.due_day, chances, question.tries, question.stakes, gap)
     return Weighed(chosen.moments, chosen.others, belief, through[0] if through else 0.0)
+
+
+def soon_after_outage(question: Question, chances: Sequence[Chance]) -> list[Chance]:
+    """Moments within `SOON_HOURS` of a technical failure: the money may well have been there. With one attempt left
+    there is none to spare, and all moments count."""
+    if question.tries < 2 or not question.answers or question.answers[-1].outcome != TECHNICAL:
+        return []
+    until = question.answers[-1].at + timedelta(hours=SOON_HOURS)
+    return [chance for chance in chances if chance.at <= until]
 
 
 def price_of_a_day(insight: Insight) -> float:
