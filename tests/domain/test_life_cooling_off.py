@@ -24,7 +24,20 @@ from domain.events import (
 )
 from domain.refusals import Refusal
 from tests.examples import PAYOUT, a_closed_loan, a_house, a_loan, a_loan_paid_out_by_us, a_request, nothing_yet
-from tests.stories import Doing, Story, a, asked, by_days, given, on, parts, payment, payout_settled, rupees
+from tests.stories import (
+    Doing,
+    Story,
+    a,
+    asked,
+    by_days,
+    given,
+    on,
+    parts,
+    payment,
+    payout_failed,
+    payout_settled,
+    rupees,
+)
 
 FEE = {"kind": "processing", "amount_paise": 2_000_00, "gst_percent": "18.00", "deducted": True}
 
@@ -192,6 +205,17 @@ def test_the_days_count_from_the_actual_payout() -> None:
     story = given(nothing_yet()).book(on("5 Jan"), a_request(payout=PAYOUT, mandate={}))
     story.when(on("6 Jan"), payout_settled("6 Jan")).when(on("9 Jan"), leaving())
     assert story.all(DisbursalCancelled)[0].interest_paise == by_days(rupees("1,00,000"), story.the_loan.apr_percent, 3)
+
+
+def test_what_was_paid_before_the_payout_goes_back_when_the_loan_ends() -> None:
+    story = given(nothing_yet()).book(on("5 Jan"), a_request(payout=PAYOUT, mandate={}))
+    story.when(on("5 Jan"), payout_failed(code="closed")).when(on("6 Jan"), payment("500", "P-1"))
+    story.when(on("7 Jan"), leaving()).then(
+        a(DisbursalCancelled, principal_paise=0),
+        a(Closed, kind="cancelled", refund_paise=rupees("500")),
+        a(RefundInstructed, amount_paise=rupees("500")),
+    )
+    story.and_the_loan(excess="0")
 
 
 def test_before_the_payout_the_loan_ends_at_once() -> None:
