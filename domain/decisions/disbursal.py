@@ -343,10 +343,11 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
 def unknown_code(
     loan: Loan, command: c.FailPayout, instruction_id: str, diagnosis: Diagnosis
 ) -> Iterator[e.CaseOpened]:
-    """A code that is in no table is a case of its own, once while it is open: a person says what it means."""
+    """A code that is in no table is a case of its own, once while it is open: a person says what it means. Codes are
+    read by rail: without one there is none to look up."""
     rail = command.rail or loan.payout_rails.get(instruction_id, "")
     about = f"{rail}:{command.code}"
-    if not diagnosis.known and not command.returned and not is_open(loan, "unknown-failure-code", about):
+    if rail and not diagnosis.known and not command.returned and not is_open(loan, "unknown-failure-code", about):
         reason = f"{rail} code {command.code or '(none)'} of a payout is in no table"
         yield a_case(loan, kind="unknown-failure-code", reason=reason, about=about)
 
