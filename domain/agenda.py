@@ -13,7 +13,7 @@ from operator import attrgetter
 from domain.calendar import add_months, at_hour, day_end, day_start, ist_day, shift_for_holidays
 from domain.decisions import changes, collecting, cooling_off, duties, mandates, penal, settlement
 from domain.decisions.debits import amount_to_ask, attempt_debit, fall_due, notify_debit, outcome_overdue, row_of
-from domain.decisions.disbursal import instruct_payout, tranche_not_out, without_tranche
+from domain.decisions.disbursal import instruct_payout, payout_overdue, tranche_not_out, without_tranche
 from domain.decisions.foresight import in_doubt, look_ahead
 from domain.decisions.hindsight import recast
 from domain.decisions.month_end import close_month
@@ -69,6 +69,7 @@ def tasks(loan: Loan, rules: Rules) -> Iterator[Task]:
     else:
         yield from papers(loan, rules)
     yield from refunds(loan, product)
+    yield from unanswered_payouts(loan, product)
     yield from grievances(loan)
     yield from cases(loan, rules)
 
@@ -222,6 +223,13 @@ def unanswered(loan: Loan, product: Product) -> Iterator[Task]:
                 "unanswered",
                 lambda known=instruction_id: outcome_overdue(loan, known),
             )
+
+
+def unanswered_payouts(loan: Loan, product: Product) -> Iterator[Task]:
+    """Payouts and refunds whose gateway should have answered by now."""
+    for known, asked_at in loan.awaited_payouts.items():
+        at = asked_at + timedelta(hours=product.outcome_within_hours)
+        yield Task(at, "unanswered-payout", lambda known=known: payout_overdue(loan, known))
 
 
 def thresholds(loan: Loan, product: Product, rules: Rules) -> Iterator[Task]:

@@ -60,10 +60,12 @@ def payout_instructed(loan: LoanState, event: e.PayoutInstructed) -> None:
     loan.payouts[event.instruction_id] = event.tranche
     loan.payout_rails[event.instruction_id] = event.rail
     loan.payout_gateways[event.instruction_id] = event.gateway
+    loan.awaited_payouts[event.instruction_id] = event.timestamp
 
 
 def payout_pending(loan: LoanState, event: e.PayoutPending) -> None:
     loan.pending_payouts[event.instruction_id] = event.code
+    loan.awaited_payouts.pop(event.instruction_id, None)  # a person enquires already
 
 
 def payout_failed(loan: LoanState, event: e.PayoutFailed) -> None:
@@ -74,6 +76,7 @@ def payout_failed(loan: LoanState, event: e.PayoutFailed) -> None:
         if event.tranche == 0:
             begin_again(loan)
     tranche.status = "failed"
+    loan.awaited_payouts.pop(event.instruction_id, None)
     loan.outcomes[event.instruction_id] = f"failed:{event.code}"
 
 
@@ -108,6 +111,7 @@ def disbursed(loan: LoanState, event: e.Disbursed) -> None:
         loan.active_since = event.timestamp
     if event.instruction_id:
         loan.outcomes[event.instruction_id] = f"succeeded:{event.net_paise}"
+        loan.awaited_payouts.pop(event.instruction_id, None)
 
 
 def since_payout(loan: LoanState, paid_out: date) -> date:
@@ -615,6 +619,8 @@ def case(loan: LoanState, event: e.CaseOpened) -> None:
     loan.cases += 1
     loan.open_cases.append(event.case_id)
     loan.case_files[event.case_id] = case_file(event, event.kind, event.reason, event.number, about=event.about)
+    if event.kind == "payout-outcome-unknown":
+        loan.awaited_payouts.pop(event.about, None)
     loan.done(event)
 
 
@@ -711,13 +717,17 @@ def refund_instructed(loan: LoanState, event: e.RefundInstructed) -> None:
     loan.payout_rails[event.instruction_id] = event.rail
     loan.payout_gateways[event.instruction_id] = event.gateway
     loan.failed_refunds.pop(event.retry_of, None)
+    if event.rail:  # else the LOS sends it, and says nothing
+        loan.awaited_payouts[event.instruction_id] = event.timestamp
 
 
 def refund_settled(loan: LoanState, event: e.RefundSettled) -> None:
     loan.outcomes[event.instruction_id] = f"succeeded:{event.amount_paise}"
+    loan.awaited_payouts.pop(event.instruction_id, None)
 
 
 def refund_failed(loan: LoanState, event: e.RefundFailed) -> None:
+    loan.awaited_payouts.pop(event.instruction_id, None)
     loan.outcomes[event.instruction_id] = f"failed:{event.code}"
     loan.failed_refunds[event.instruction_id] = event.timestamp, loan.refund_attempts[event.instruction_id]
 

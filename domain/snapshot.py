@@ -10,7 +10,7 @@ import orjson
 from domain.loan import Loan
 from domain.parts import Answered, Change, Due, InFlight, Levied, Opportunity, Receipt, Row, Tranche, as_day
 
-SCHEMA = 19
+SCHEMA = 20
 """Raise it whenever a field of `Loan` is added, renamed or means something else; a test compares the fields."""
 
 PLAIN = (
@@ -68,6 +68,7 @@ def dump(loan: Loan) -> bytes:
         (key, f.number, f.attempt, f.amount, f.at, f.overdue, f.pending, f.withdrawn, f.mandate_id)
         for key, f in loan.in_flight.items()
     ]
+    state["awaited_payouts"] = list(loan.awaited_payouts.items())
     state["opportunities"] = [(number, o.attempt, o.at) for number, o in loan.opportunities.items()]
     return orjson.dumps(state)
 
@@ -102,6 +103,7 @@ def load(loan_id: str, state_bytes: bytes) -> Loan:
     loan.answered_debits = [Answered(datetime.fromisoformat(at), *rest) for at, *rest in state["answered_debits"]]
     loan.advanced = {number: date.fromisoformat(day) for number, day in state["advanced"]}
     loan.failed_refunds = {key: (datetime.fromisoformat(at), attempt) for key, at, attempt in state["failed_refunds"]}
+    loan.awaited_payouts = {key: datetime.fromisoformat(at) for key, at in state["awaited_payouts"]}
     loan.opportunities = {
         number: Opportunity(attempt, datetime.fromisoformat(at) if at else None)
         for number, attempt, at in state["opportunities"]

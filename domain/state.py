@@ -57,6 +57,7 @@ class LoanState(BaseAggregate[str]):
         loan.payout_rails = {}
         loan.payout_gateways = {}
         loan.pending_payouts = {}
+        loan.awaited_payouts = {}
         loan.rows = []
         loan.due_rows = 0
         loan.schedule_version = 0
@@ -188,6 +189,8 @@ class LoanState(BaseAggregate[str]):
     """Payout or refund instruction -> its rail."""
     pending_payouts: dict[str, str]
     """... -> the code by which the rail asked for more time."""
+    awaited_payouts: dict[str, datetime]
+    """Payout or refund instruction that has no answer, and of which nobody was told yet -> when it was given."""
     rows: list[Row]
     due_rows: int
     """How many rows, from the first, have fallen due."""

@@ -12,7 +12,7 @@ from domain import commands as c
 from domain import events as e
 from domain.calendar import ist_day
 from domain.decisions.carriers import has_another
-from domain.decisions.cases import a_case, is_open
+from domain.decisions.cases import CURED, a_case, is_open
 from domain.decisions.debits import lines_for, send_back
 from domain.decisions.downstream import withdraw
 from domain.decisions.hindsight import recast, unlent
@@ -171,6 +171,7 @@ def settle_payout(loan: Loan, command: c.SettlePayout, now: datetime, rules: Rul
         reference=command.reference,
         instruction_id=instruction_id,
     )
+    yield from answered(loan, instruction_id)
     if tranche == 0 and command.value_on != planned_on:
         yield rescheduled(loan, command.value_on)
     elif tranche and loan.stage != "active":
@@ -274,6 +275,7 @@ def settle_refund(loan: Loan, command: c.SettlePayout) -> Iterator[LoanEvent]:
         value_on=command.value_on.isoformat(),
         reference=command.reference,
     )
+    yield from answered(loan, instruction_id)
 
 
 def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) -> Iterator[LoanEvent]:
@@ -294,6 +296,7 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
             reason=command.reason,
             returned=command.returned,
         )
+        yield from answered(loan, instruction_id)
     elif instruction_id in loan.payouts:
         settled = outcome is not None and outcome.startswith("succeeded")
         if settled != command.returned:
@@ -312,6 +315,7 @@ def fail_payout(loan: Loan, command: c.FailPayout, now: datetime, rules: Rules) 
             code=command.code,
             reason=command.reason,
         )
+        yield from answered(loan, instruction_id)
         if tranche and loan.stage == "active":
             part = loan.tranches[tranche]
             yield from recast(loan, f"the tranche of {part.on} did not go out", part.on, now, rules)
@@ -394,6 +398,19 @@ def kept_for_a_person(loan: Loan, command: c.FailPayout, instruction_id: str, no
     reason = f"{command.code} {command.reason}".strip()
     reason += f": {net} paise of {instruction_id} came back to a loan that is {loan.stage}, and are booked as received"
     yield a_case(loan, kind="payout-returned", reason=reason)
+
+
+def payout_overdue(loan: Loan, instruction_id: str) -> Iterator[LoanEvent]:
+    """No answer in time: the money may be out, so nothing is sent again, and a person enquires."""
+    reason = f"the gateway has not answered {instruction_id}"
+    yield a_case(loan, kind="payout-outcome-unknown", reason=reason, about=instruction_id)
+
+
+def answered(loan: Loan, instruction_id: str) -> Iterator[LoanEvent]:
+    """The outcome has come: nobody need enquire any more."""
+    for case_id, file in list(loan.case_files.items()):
+        if file["kind"] == "payout-outcome-unknown" and file["about"] == instruction_id:
+            yield e.CaseClosed(case_id=case_id, outcome=CURED, note="the gateway has answered", disposition=CURED)
 
 
 def payout_pending(loan: Loan, instruction_id: str, diagnosis: Diagnosis) -> Iterator[LoanEvent]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from domain.events import (
+    CaseClosed,
     CaseOpened,
     Disbursed,
     EmiScheduled,
@@ -107,13 +108,14 @@ def test_a_fee_added_to_the_principal_is_repaid_with_it() -> None:
 
 
 def test_nothing_is_owed_before_the_money_is_out() -> None:
-    given(a_loan_paid_out_by_us()).when(on("10 Mar")).then().and_the_loan(state="booked", principal="0", dpd=0)
+    given(a_loan_paid_out_by_us()).when(on("7 Jan")).then().and_the_loan(state="booked", principal="0", dpd=0)
 
 
 def test_interest_counts_from_the_day_of_payout_so_another_day_rebuilds_the_schedule() -> None:
     story = given(a_loan_paid_out_by_us()).when(on("20 Jan"), payout_settled())
     story.then(
         a(Disbursed, value_on="20 Jan"),
+        a(CaseClosed, outcome="cured"),  # the answer came late
         a(EmiScheduled, schedule_version=2, reason="disbursal", effective_on="20 Jan"),
     )
     first = story.the_loan.rows[0]
@@ -237,4 +239,4 @@ def test_a_payout_so_late_that_a_tranche_would_come_before_it_is_a_case() -> Non
     tranches = [{"on": "2026-02-20", "amount_paise": 50_000_00}]
     story = given(a_loan_paid_out_by_us(principal="50,000", months=6, mandate={}, terms={"tranches": tranches}))
     story.when(on("1 Mar"), payout_settled())
-    assert [case.kind for case in story.all(CaseOpened)] == ["schedule-not-rebuilt"]
+    assert [case.kind for case in story.all(CaseOpened)] == ["payout-outcome-unknown", "schedule-not-rebuilt"]

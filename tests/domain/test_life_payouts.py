@@ -21,11 +21,13 @@ from domain.commands import (
 from domain.decisions.rules import Rules
 from domain.events import (
     BorrowerChanged,
+    CaseClosed,
     CaseOpened,
     DebitsStopped,
     DebitWithdrawn,
     DelinquencyChanged,
     Disbursed,
+    EmiScheduled,
     MandateCancelInstructed,
     PaymentReceived,
     PayoutFailed,
@@ -285,6 +287,15 @@ def test_a_payouts_unknown_code_is_a_case_of_its_own_once_while_it_is_open() -> 
     story.when(on("6 Jan"), asked(RetryPayout)).when(on("6 Jan 11:00"), failed("GW_77", rail="imps", number=2))
     kinds = Counter((case.kind, case.about) for case in story.all(CaseOpened))
     assert kinds == {("payout-failed", ""): 2, ("unknown-failure-code", "imps:GW_77"): 1}
+
+
+def test_a_payout_without_an_answer_is_a_case_once_and_the_answer_closes_it() -> None:
+    story = given(a_loan_paid_out_by_us()).when(on("7 Jan 23:59")).then()
+    story.when(on("9 Jan")).then(a(CaseOpened, kind="payout-outcome-unknown", about="LN-1:payout:1:1"))
+    story.when(on("20 Jan")).then()
+    story.when(on("21 Jan"), payout_settled()).then(
+        a(Disbursed), a(CaseClosed, outcome="cured"), a(EmiScheduled, reason="disbursal")
+    )
 
 
 def test_what_was_paid_goes_back_on_request_and_a_later_hindsight_still_adds_up() -> None:
