@@ -125,7 +125,7 @@ def test_a_snapshot_keeps_every_field_of_a_loan() -> None:
     kept = {*snapshot.PLAIN, *snapshot.DAYS, *snapshot.SETS, *snapshot.BY_NUMBER}
     by_hand = {
         "rows", "dues", "tranches", "receipts", "in_flight", "opportunities", "active_since", "levied", "changes",
-        "principal_repaid", "notified_at", "failed_refunds", "advanced", "answered_debits",
+        "principal_repaid", "notified_at", "failed_refunds", "advanced", "answered_debits", "awaited_payouts",
     }  # fmt: skip
     fields = {name for name in LoanState.__annotations__ if not name.startswith("_")}
     assert kept | by_hand | NOT_KEPT == fields
