@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from math import asin, sqrt
+from math import asin, log, sqrt
 from operator import attrgetter
 from statistics import NormalDist
 from typing import Any, Final, NamedTuple
@@ -71,7 +71,7 @@ class Pattern:
     usual_share: float
     sure: float
     since: date
-    """The day from which on most failures beyond the usual came (the largest sum to the end, as CUSUM has it)."""
+    """The day from which on the share differs most clearly from the usual (the likeliest change point)."""
     codes: tuple[tuple[str, int], ...]
     """The commonest codes among the failures."""
 
@@ -194,9 +194,18 @@ def _told(found: _Candidate, sure: float, rows: Sequence[Answered], border: date
         share=found.failed / found.answered,
         usual_share=found.usual,
         sure=sure,
-        since=max(of_day, key=lambda start: sum(by_day[d] - found.usual * of_day[d] for d in of_day if d >= start)),
+        since=max(of_day, key=lambda start: _evidence(by_day, of_day, found.usual, start)),
         codes=tuple(codes.most_common(3)),
     )
+
+
+def _evidence(failed: Mapping[date, int], answered: Mapping[date, int], usual: float, start: date) -> float:
+    """How much likelier the days since `start` are by a share of their own than by the usual one: a log likelihood."""
+    n = sum(times for day, times in answered.items() if day >= start)
+    k = sum(times for day, times in failed.items() if day >= start)
+    share = k / n
+    parts = ((k, share, usual), (n - k, 1 - share, 1 - usual))
+    return sum(times * log(own / other) for times, own, other in parts if times) if share > usual else 0.0
 
 
 def _within(row: Answered, group: Mapping[str, str | int]) -> bool:

@@ -389,20 +389,22 @@ class NaiveLife:
         self.settle()
 
     def again(self, number: int, first_due: date, effective: date, principal: int, **changed: Any) -> None:
-        """New rows for what is left, on the old due days, from a day on."""
+        """New rows for what is left, on the old due days, from a day on; no day whose interest was paid ahead bears it
+        again."""
+        start = max(effective, self.since)
         accrued = (self.earned() if effective == self.today else self.carried) + self.held
         terms = {
             **self.terms,
             "principal_paise": principal,
-            "annual_rate_percent": str(rate_on(self.terms, effective + ONE_DAY) * 100),
+            "annual_rate_percent": str(rate_on(self.terms, start + ONE_DAY) * 100),
             "rate_changes": [],
             "instalments": len(self.coming),
-            "disburse_on": effective.isoformat(),
+            "disburse_on": start.isoformat(),
             "first_due_on": first_due.isoformat(),
             "due_day": self.due_day if self.terms["frequency"] == "monthly" else None,
             "instalment_fixed": False,
             "instalment_paise": None,
-            "broken_period": "spread" if self.terms["interest_method"] == "reducing" else self.terms["broken_period"],
+            "broken_period": "spread" if self.terms["interest_method"] == "reducing" else "add_to_first",
             "moratorium_instalments": min(sum(row.rests for row in self.coming), len(self.coming) - 1),
             "moratorium_extends_tenure": False,
             **changed,
@@ -410,7 +412,7 @@ class NaiveLife:
         rows, joins, instalment = anew(terms, accrued)
         self.plan(terms, number, rows, joins)
         self.instalment = instalment
-        self.since, self.carried, self.held = effective, accrued, 0
+        self.since, self.carried, self.held = start, accrued, 0
 
     due_day: int = 0
 
