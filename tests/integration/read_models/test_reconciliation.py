@@ -280,20 +280,23 @@ class TestASuccessThatNeverSettled:
         assert [(one["way"], one["resolved_by"]) for one in item["resolutions"]] == [("reverse", "asha@finance")]
 
     async def test_is_open_again_when_the_loan_refuses_to_take_it_back(self, world: World) -> None:
-        await world.lend("LN-1")  # whose payout cannot be taken back by a message any more: its first row is due
+        await world.lend("LN-1")
+        money = {"payment_reference": "P-1", "amount_paise": 900_000, "method": "upi", "value_on": "2026-02-18"}
+        await world.tell("gateway.payment.received.v1", "LN-1", **money)
+        await world.tell("servicing.refund.v1", "LN-1", command_id="R-1", reason="asked for")  # a part went back
         await world.settle()
-        payout = "payout:LN-1:payout:1:1"
-        await world.office.resolve(payout, "reverse", note="never sent", by="asha")
+        payment = "payment:LN-1:P-1"
+        await world.office.resolve(payment, "reverse", note="never came", by="asha")
         await world.settle()
         assert len(world.refused) == 1
-        assert (await world.items(state="resolved"))[payout]["ours_paise"] < 0
+        assert (await world.items(state="resolved"))[payment]["ours_paise"] == 900_000
         world.now = on("25 Feb 12:00")
-        again = (await world.items())[payout]
+        again = (await world.items())[payment]
         assert "dead letters of LN-1" in again["advice"]
-        await world.office.resolve(payout, "reverse", note="the loan was mended", by="asha")
+        await world.office.resolve(payment, "reverse", note="the loan was mended", by="asha")
         await world.settle()
         assert len(world.refused) == 2
-        assert world.booked == [f"reconciliation:{payout}:reverse"] * 2
+        assert world.booked == [f"reconciliation:{payment}:reverse"] * 2
 
     async def test_a_decision_holds_only_for_the_figures_that_it_was_made_on(self, world: World) -> None:
         await world.lend("LN-1")
