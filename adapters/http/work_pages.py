@@ -24,6 +24,12 @@ router = APIRouter(tags=["pages"])
 
 DAYS = 30
 ON_A_PAGE = 50
+SENT = {
+    "letter": "Dead letter {n} was sent again.",
+    "before": "Dead letter {n} had been sent again before.",
+    "parked": "Parked records that were sent again: {n}.",
+}
+"""What the page says after a form of its own; never what an address says."""
 
 
 @router.get("/failures")
@@ -97,7 +103,7 @@ async def delinquency(
 
 @router.get("/set-aside")
 async def show_set_aside(
-    request: Request, desk: AtDesk, reason: str = "", loan: str = "", after: int = 0, told: str = ""
+    request: Request, desk: AtDesk, reason: str = "", loan: str = "", after: int = 0, told: str = "", n: int = 0
 ) -> Response:
     """Dead letters and parked records, each with its reason, and a way to send it again."""
     letters = await set_aside.dead_letters(
@@ -109,7 +115,7 @@ async def show_set_aside(
         more = str(request.url.include_query_params(after=letters[ON_A_PAGE - 1]["id"]))
     return html(
         "set-aside.html", here="/set-aside", letters=letters[:ON_A_PAGE], waiting=waiting, more=more, reason=reason,
-        loan=loan, told=told,
+        loan=loan, told=SENT.get(told, "").format(n=n),
     )  # fmt: skip
 
 
@@ -125,11 +131,10 @@ async def show_dead_letter(desk: AtDesk, number: int) -> Response:
 @router.post("/set-aside/{number}/retry")
 async def retry_dead_letter(desk: AtDesk, number: int) -> Response:
     try:
-        sent = await set_aside.retry_dead_letter(desk.pool, desk.sender, number)
+        await set_aside.retry_dead_letter(desk.pool, desk.sender, number)
     except set_aside.AlreadyRetried:
-        sent = None
-    said = f"Dead letter {number} was sent again." if sent else f"Dead letter {number} had been sent again before."
-    return RedirectResponse(f"/set-aside?told={said.replace(' ', '+')}", 303)
+        return RedirectResponse(f"/set-aside?told=before&n={number}", 303)
+    return RedirectResponse(f"/set-aside?told=letter&n={number}", 303)
 
 
 @router.post("/set-aside/parked/{loan_id}/retry")
@@ -137,4 +142,4 @@ async def retry_parked(desk: AtDesk, loan_id: str) -> Response:
     sent = await set_aside.retry_parked(desk.pool, desk.sender, loan_id)
     if not sent:
         raise Problem(404, "nothing-parked", f"Nothing waits for {loan_id[:64]!r}.")
-    return RedirectResponse(f"/set-aside?told={len(sent)}+records+were+sent+again.", 303)
+    return RedirectResponse(f"/set-aside?told=parked&n={len(sent)}", 303)
