@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 
 import asyncpg
 
 from domain.failures import FailureCodes
+from domain.money import share_percent
 from domain.policies.patterns import HISTORY_DAYS, RECENT_DAYS, Answered, Pattern, patterns
 
 By = Literal["code", "class", "bank", "rail", "gateway", "hour", "attempt", "day"]
@@ -75,8 +75,8 @@ async def failures(
             one["meaning"] = codes.diagnose(one["rail"], one["code"]).meaning
         if by == "class":
             one["class"] = one.pop("failure_class")
-        told.append({**one, "percent": share(one["failed"], one["answered"])})
-    return {**dict(whole), "percent": share(whole["failed"], whole["answered"]), "by": by, "items": told}
+        told.append({**one, "percent": share_percent(one["failed"], one["answered"])})
+    return {**dict(whole), "percent": share_percent(whole["failed"], whole["answered"]), "by": by, "items": told}
 
 
 async def found(pool: asyncpg.Pool, today: date) -> list[dict[str, Any]]:
@@ -108,8 +108,3 @@ def told(pattern: Pattern) -> dict[str, Any]:
         "since": pattern.since,
         "codes": [{"code": code, "failed": times} for code, times in pattern.codes],
     }
-
-
-def share(part: int, whole: int) -> str | None:
-    """Percent with two decimals; None of nothing."""
-    return str((Decimal(100 * part) / whole).quantize(Decimal("0.01"), ROUND_HALF_UP)) if whole else None

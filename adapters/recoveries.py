@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from domain.failures import CLASSES
+from domain.money import share_percent
 
 RECOVERED_BY = {"class": "failure_class", "bank": "bank", "hour": "hour", "attempt": "attempt"}
 """How recoveries are told apart, and the column that says it."""
@@ -72,7 +72,7 @@ def by(rows: Sequence[Mapping[str, Any]], name: str, column: str) -> list[dict[s
     if name == "class":  # which failure an unsuccessful retry was about is not kept: the share is of the failures
         for one in found:
             one["retried"] = None
-            one["percent"] = percent(one["recovered"], one["failed"])
+            one["percent"] = share_percent(one["recovered"], one["failed"], places=1)
     return found
 
 
@@ -87,7 +87,7 @@ def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "retried": counted(retried),
         "recovered": counted(brought),
         "recovered_paise": summed(brought),
-        "percent": percent(counted(brought), counted(retried)),
+        "percent": share_percent(counted(brought), counted(retried), places=1),
     }
 
 
@@ -102,8 +102,3 @@ def counted(rows: Sequence[Mapping[str, Any]]) -> int:
 
 def summed(rows: Sequence[Mapping[str, Any]]) -> int:
     return sum(row["paise"] for row in rows)
-
-
-def percent(part: int, whole: int) -> str | None:
-    """To a tenth; nothing can be said of none."""
-    return str((Decimal(100 * part) / whole).quantize(Decimal("0.1"), ROUND_HALF_UP)) if whole else None

@@ -52,6 +52,13 @@ def round_ratio(numerator: int, denominator: int, mode: RoundingMode = "half_up"
     return quotient * unit if numerator >= 0 else -quotient * unit
 
 
+def share_percent(part: int, whole: int, places: int = 2) -> str | None:
+    """What part is of a whole, in percent with so many decimals; nothing can be said of a whole that is nothing."""
+    if whole == 0:
+        return None
+    return format((Decimal(100 * part) / whole).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP), "f")
+
+
 def round_to_unit(amount: Decimal | Fraction | int, mode: RoundingMode = "half_up", unit: Paise = 1) -> Paise:
     """An exact amount in paise, rounded once to a multiple of `unit` paise."""
     numerator, denominator = amount.as_integer_ratio()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -100,12 +100,17 @@ async def load_before(connection: Connection, wanted: Mapping[str, tuple[int, in
         [since.get(loan_id, 0) for loan_id in ids],
         versions,
     )
-    for loan_id, version, topic, state in events:
+    evolve_all(loans, events)
+    return loans
+
+
+def evolve_all(loans: dict[str, Loan], rows: Iterable[Sequence[Any]]) -> None:
+    """Fold rows (loan id, version, topic, state), each loan's in order, into the loans; a new one begins empty."""
+    for loan_id, version, topic, state in rows:
         loan = loans.get(loan_id)
         if loan is None:
             loan = loans[loan_id] = Loan.shell(loan_id)
         loan.evolve(decode(topic, state, loan_id, version))
-    return loans
 
 
 def fold(

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 
 from adapters.http.commands import MODEL_OF
+from adapters.http.rendering import words
 from domain.decisions.rules import Rules
 from domain.loan import Loan
 from domain.money import RUPEE, format_rupees
@@ -31,6 +33,16 @@ class Action:
     @property
     def model(self) -> type[Inbound]:
         return MODEL_OF[f"servicing.{self.command}.v1"]
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The model as a JSON schema, by the names of its fields."""
+        return schema_of(self.model)
+
+
+@cache
+def schema_of(model: type[Inbound]) -> dict[str, Any]:
+    return model.model_json_schema(by_alias=False)
 
 
 def _action(group: str, command: str, title: str, about: str, *fields: str) -> tuple[str, Action]:
@@ -171,7 +183,7 @@ OFFERS: dict[tuple[str, str], Offer] = {
 
 def form(action: Action, loan: Loan, rules: Rules, typed: Mapping[str, str], faults: Mapping[str, str]) -> list[Input]:
     """The action's fields, with what was typed, and what is wrong with it."""
-    schema = action.model.model_json_schema(by_alias=False)
+    schema = action.schema
     required = frozenset(schema["required"])
     made: list[Input] = []
     for name in action.fields:
@@ -209,17 +221,12 @@ def label_of(name: str) -> str:
     return LABELS.get(name) or words(name.removesuffix("_paise"))
 
 
-def words(name: str) -> str:
-    plain = name.replace("_", " ").replace("-", " ")
-    return plain[:1].upper() + plain[1:]
-
-
 # --- What was typed --------------------------------------------------------------------------------------------
 
 
 def read(action: Action, typed: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     """The command's body, and what cannot be read, by field. What was left empty is not said."""
-    schema = action.model.model_json_schema(by_alias=False)["properties"]
+    schema = action.schema["properties"]
     body: dict[str, Any] = {"type": action.command}
     faults: dict[str, str] = {}
     for name in action.fields:

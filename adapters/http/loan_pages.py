@@ -16,7 +16,7 @@ from adapters.access.permissions import permission_of_command
 from adapters.documents.figures import financial_year
 from adapters.documents.office import kinds_of
 from adapters.documents.recipes import KINDS
-from adapters.http.actions import ACTIONS, Action, form, label_of, read, words
+from adapters.http.actions import ACTIONS, Action, form, label_of, read
 from adapters.http.answers import plain
 from adapters.http.commands import LARGEST_BODY, checked, submit, told_of
 from adapters.http.desk import AtDesk, Desk
@@ -25,7 +25,7 @@ from adapters.http.loans import around, balances_of, events_of, loan_then
 from adapters.http.phrases import TONES
 from adapters.http.preview import preview
 from adapters.http.problems import Problem
-from adapters.http.rendering import html
+from adapters.http.rendering import html, words
 from adapters.notices.told import notices_of
 from domain.calendar import IST, ist_day
 from domain.loan import Loan
@@ -232,7 +232,7 @@ def compared(changes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def schedules(seen: Mapping[str, Any]) -> dict[str, Any] | None:
     """Old and new schedule side by side, row by row, with what they sum to; nothing where they are the same."""
     before, after = seen["before"]["rows"], seen["after"]["rows"]
-    if unpaid_part(before) == unpaid_part(after):
+    if [core(row) for row in before] == [core(row) for row in after]:
         return None
     length = max(len(before), len(after))
     pairs = [(before[at] if at < len(before) else None, after[at] if at < len(after) else None) for at in range(length)]
@@ -241,11 +241,8 @@ def schedules(seen: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def core(row: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    """What a schedule asks for in a row, whatever is paid of it."""
     return (row["due_on"], row["principal_paise"], row["interest_paise"], row["total_paise"]) if row else ()
-
-
-def unpaid_part(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
-    return [core(row) for row in rows]
 
 
 def sums(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, Any, Any]]:

@@ -20,6 +20,7 @@ from adapters.http.problems import Problem
 from domain.calendar import ist_day
 from domain.decisions.standing import last_day_end
 from domain.failures import CLASSES, TABLES_OF_RAIL
+from domain.money import share_percent
 
 router = APIRouter(tags=["portfolio"])
 
@@ -268,7 +269,7 @@ def debits_told(rows: list[Any], which: str) -> dict[str, Any]:
 
 def percent(succeeded: int, failed: int) -> str | None:
     """Of the answered ones, those that brought money; nothing can be said of none."""
-    return recoveries.percent(succeeded, succeeded + failed)
+    return share_percent(succeeded, succeeded + failed, places=1)
 
 
 def bands(desk: Desk, which: str) -> list[str]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from domain import snapshot
-from domain.codec import decode
 from domain.loan import Loan
+from streams.folding import evolve_all
 from streams.read_models import Connection
 
 
@@ -35,9 +35,5 @@ async def loans_at(connection: Connection, homes: Mapping[str, int], until: date
         [since.get(loan_id, 0) for loan_id in ids],
         until,
     )
-    for loan_id, version, topic, state in events:
-        loan = loans.get(loan_id)
-        if loan is None:
-            loan = loans[loan_id] = Loan.shell(loan_id)
-        loan.evolve(decode(topic, state, loan_id, version))
+    evolve_all(loans, events)
     return loans

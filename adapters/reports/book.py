@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from adapters.reports.report import Ask, Books, Column, Report, Row
 from domain.calendar import add_months, last_of_month
 from domain.law.classification import AssetClass, asset_class
 from domain.law.provisions import provision_percent
+from domain.money import share_percent
 from projections.ledger import (
     CHARGES_RECEIVABLE,
     INTEREST_RECEIVABLE,
@@ -19,13 +20,6 @@ from projections.ledger import (
 )
 
 PREFETCH = 2_000
-
-
-def share(part: int, whole: int) -> str | None:
-    """Percent of a whole, to two decimals; nothing can be said of none."""
-    if whole == 0:
-        return None
-    return format((Decimal(100 * part) / whole).quantize(Decimal("0.01"), ROUND_HALF_UP), "f")
 
 
 def rest_of(column: str, condition: str) -> str:
@@ -204,7 +198,7 @@ async def migration(ask: Ask) -> AsyncIterator[Row]:
         ' sum("then") OVER (PARTITION BY product, was)::bigint FROM moved ORDER BY product, was_rank, now_rank, now'
     )
     async for product, was, now, loans, then, principal, opening in ask.connection.cursor(query):
-        yield product, was, now, loans, then, principal, share(then, opening)
+        yield product, was, now, loans, then, principal, share_percent(then, opening)
 
 
 MIGRATION = Report(
@@ -267,7 +261,7 @@ def curve(vintage: date, months: dict[date, tuple[int, ...]], until: date) -> It
         on_book = (month.year - vintage.year) * 12 + month.month - vintage.month
         if on_book >= 0 and any(sums):
             loans, disbursed, principal, *late, written_off, given_up = sums
-            shares = (share(bad + given_up, disbursed) for bad in late)
+            shares = (share_percent(bad + given_up, disbursed) for bad in late)
             yield (
                 vintage, on_book, min(last_of_month(month), until), loans, disbursed, principal, *late, written_off,
                 given_up, *shares,

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from adapters.reports.book import PREFETCH, share
+from adapters.reports.book import PREFETCH
 from adapters.reports.report import Ask, Books, Column, Report, Row
 from domain.calendar import day_end, day_start
+from domain.money import share_percent
 from projections.ledger import (
     BANK,
     CHARGE_INCOME,
@@ -46,7 +47,7 @@ async def collection_efficiency(ask: Ask) -> AsyncIterator[Row]:
         yield day_row(day, sums[day])
     if due := sum(of(one, "fell_due") for one in sums.values()):
         collected = sum(map(of_instalments, sums.values()))
-        ask.notes.append(f"over the period: {share(collected, due)} percent of what fell due")
+        ask.notes.append(f"over the period: {share_percent(collected, due)} percent of what fell due")
 
 
 Sums = Mapping[tuple[str, str], int]
@@ -82,7 +83,7 @@ def day_row(day: date, sums: Sums) -> Row:
         settled(sums, "recovery"),
         of(sums, "collected"),
         of(sums, "reversed"),
-        share(of_instalments(sums), due),
+        share_percent(of_instalments(sums), due),
     )
 
 
@@ -213,7 +214,17 @@ async def gst(ask: Ask) -> AsyncIterator[Row]:
             if tax:
                 document = "credit note" if tax < 0 else "invoice"
                 reference = voucher.reference or voucher.topic.split(".")[1]
-                yield voucher.on, voucher.loan_id, document, reference, kind, value, share(tax, value), tax, value + tax
+                yield (
+                    voucher.on,
+                    voucher.loan_id,
+                    document,
+                    reference,
+                    kind,
+                    value,
+                    share_percent(tax, value),
+                    tax,
+                    value + tax,
+                )
 
 
 GST = Report(
